@@ -1,0 +1,1 @@
+"""Multi-tenancy for shared Kubernetes clusters, in one package."""

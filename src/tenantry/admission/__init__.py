@@ -1,0 +1,1 @@
+"""The webhook server: an AdmissionReview in, a verdict or a patch out."""

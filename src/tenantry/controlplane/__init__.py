@@ -1,0 +1,1 @@
+"""The embedded control plane for the demo, for development and for tests."""

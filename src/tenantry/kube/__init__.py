@@ -1,0 +1,1 @@
+"""The only door to the Kubernetes API: credentials, client, caches, work queue, lease, events."""

@@ -1,0 +1,1 @@
+"""The controllers: gather a view from caches, decide in the core, apply, report."""

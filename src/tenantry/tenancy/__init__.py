@@ -1,0 +1,1 @@
+"""The core of tenancy: pure functions that decide what a tenant may do and what it must have."""

@@ -1,0 +1,1 @@
+"""Builders and verified fakes that ship with the package."""

@@ -1,0 +1,1 @@
+"""The composition roots, one module a process: settings, clocks, signals."""
