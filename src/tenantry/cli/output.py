@@ -1,0 +1,48 @@
+"""Tables, JSON and YAML on standard output, the way kubectl's users expect them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_option(command: F) -> F:
+    """Add ``-o table|json|yaml`` to a command, as its parameter *output*."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="How to print the result.",
+    )(command)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return left-aligned columns, three spaces apart, headings in capitals."""
+    cells = [[heading.upper() for heading in headings], *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def print_value(value: object, output: str) -> None:
+    """Print plain *value* as JSON or YAML."""
+    if output == "json":
+        click.echo(json.dumps(value, indent=2))
+    else:
+        click.echo(yaml.safe_dump(value, sort_keys=False), nl=False)
+
+
+def print_documents(documents: Sequence[dict[str, Any]], output: str) -> None:
+    """Print Kubernetes objects: a YAML stream, or one JSON List."""
+    if output == "json":
+        click.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}, indent=2))
+    else:
+        click.echo(yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True), nl=False)
