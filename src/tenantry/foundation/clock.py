@@ -23,9 +23,11 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
+        """Return the wall clock time, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
         return monotonic()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -14,6 +14,8 @@ Raw = msgspec.Raw
 """Bytes of a JSON value that nobody has parsed yet."""
 
 
+# Said again for type checkers: what a subclass inherits from a plain Struct they can't see.
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """Base of every struct that is read from or written to the Kubernetes API.
 
@@ -22,6 +24,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     """
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
 class MutableModel(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """As Model, for the few structs that are built up step by step."""
 
@@ -41,7 +44,7 @@ _encoder = msgspec.json.Encoder(order=None)
 def decode(data: bytes | str | Raw, kind: type[T]) -> T:
     """Return *data* as a *kind*; raise DecodeError, which names the JSON path at fault."""
     try:
-        value: T = _decoder(kind).decode(data)
+        value: T = _decoder(kind).decode(data)  # type: ignore[arg-type] # mypy: types are hashable
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DecodeError(str(error)) from error
     return value
