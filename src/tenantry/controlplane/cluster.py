@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -15,28 +14,22 @@ from tenantry.controlplane.binaries.search import find_programs
 from tenantry.controlplane.components import Component, Versions
 from tenantry.controlplane.errors import ControlPlaneError, NotRunningError, StartError
 from tenantry.controlplane.fake_nodes import DEFAULT_NODES
-from tenantry.controlplane.files import is_locked, open_lock, try_lock
+from tenantry.controlplane.files import is_locked
 from tenantry.controlplane.kubeconfigs import is_current, write_kubeconfig
+from tenantry.controlplane.launch import SHUTDOWN_SECONDS, STARTUP_SECONDS, eventually, launch, locked
 from tenantry.controlplane.layout import Layout
 from tenantry.controlplane.pki import Authority
 from tenantry.controlplane.probe import Probe
 from tenantry.controlplane.process import last_lines
 from tenantry.controlplane.settings import Settings
 from tenantry.controlplane.state import State, read_state
-from tenantry.foundation.codec import Model, encode
-
-STARTUP_SECONDS: Final = 240.0
-SHUTDOWN_SECONDS: Final = 60.0
+from tenantry.foundation.codec import Model
 
 RESTART_PATIENCE_SECONDS: Final = 2.0
 """How long a restart waits for a component to end by itself: an API server with open watches takes very long."""
 
-_POLL_SECONDS: Final = 0.05
-_children: Final[list[subprocess.Popen[bytes]]] = []
-"""Supervisors started from here: kept, so that they can be reaped."""
 
-
-class ComponentStatus(Model):
+class ComponentStatus(Model, frozen=True):
     """How one component is right now."""
 
     component: str
@@ -56,7 +49,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         """Make a handle; use :meth:`start` or :meth:`attach`."""
-        self._layout = Layout(folder)
+        self._layout = Layout(folder.resolve())
         self._lifeline: int | None = None
 
     @classmethod
@@ -84,16 +77,26 @@ class ControlPlane:
             BinaryError: A program can be neither found, downloaded nor built.
             StartError: A component did not come up; nothing is left running.
         """
-        plane = cls(folder.resolve())
+        plane = cls(folder)
         plane._layout.create()
         if not detach:
-            plane._lifeline = await _locked(plane._layout.lifeline, shared=True)
+            plane._lifeline = await locked(plane._layout.lifeline, shared=True)
         try:
             # One start at a time: whoever comes second finds it running and joins.
-            turn = await _locked(plane._layout.folder / "start.lock")
+            turn = await locked(plane._layout.folder / "start.lock")
             try:
                 if not plane.is_running:
-                    await plane._launch(name, versions or Versions(), tuple(nodes), detach, progress)
+                    wanted = versions or Versions()
+                    programs = await asyncio.to_thread(find_programs, wanted, progress)
+                    settings = Settings(
+                        folder=str(plane.folder),
+                        name=name,
+                        kubernetes_version=wanted.kubernetes,
+                        programs={program: str(path) for program, path in programs.items()},
+                        nodes=tuple(nodes),
+                        keep_alive=detach,
+                    )
+                    await launch(settings)
             finally:
                 os.close(turn)
         except BaseException:
@@ -108,7 +111,7 @@ class ControlPlane:
         Raises:
             NotRunningError: Nothing runs there.
         """
-        plane = cls(folder.resolve())
+        plane = cls(folder)
         if not plane.is_running:
             raise NotRunningError(folder)
         return plane
@@ -139,6 +142,11 @@ class ControlPlane:
         if state is None:
             raise NotRunningError(self.folder)
         return state
+
+    @property
+    def kubectl(self) -> Path:
+        """The client of the same version."""
+        return Path(self.state.kubectl)
 
     @property
     def is_running(self) -> bool:
@@ -201,15 +209,16 @@ class ControlPlane:
             raise NotRunningError(self.folder)
         before = self.state.components[which].pid
         _signal(before, signal.SIGTERM)
-        if not await _eventually(lambda: self.state.components[which].pid != before, RESTART_PATIENCE_SECONDS):
+        if not await eventually(lambda: self.state.components[which].pid != before, RESTART_PATIENCE_SECONDS):
             _signal(before, signal.SIGKILL)
         probe = Probe.of(self.state.ports, self.kubeconfig)
 
         def is_back() -> bool:
             return self.state.components[which].pid != before and probe.is_healthy(which)
 
-        if not await _eventually(is_back, STARTUP_SECONDS):
-            raise StartError(component, "it did not come back after a restart", *self._log_end(component))
+        if not await eventually(is_back, STARTUP_SECONDS):
+            log = self.log(component)
+            raise StartError(component, "it did not come back after a restart", log, last_lines(log))
 
     async def stop(self) -> None:
         """Stop it for all who use it, and return when every process is gone; the data stays.
@@ -219,9 +228,9 @@ class ControlPlane:
         """
         if self.is_running:
             _signal(self.state.supervisor, signal.SIGTERM)
-            if not await _eventually(lambda: not self.is_running, SHUTDOWN_SECONDS):
-                msg = f"the supervisor (pid {self.state.supervisor}) did not stop; end it by: kill -9 {self.state.supervisor}"
-                raise ControlPlaneError(msg)
+            if not await eventually(lambda: not self.is_running, SHUTDOWN_SECONDS):
+                pid = self.state.supervisor
+                raise ControlPlaneError(f"the supervisor (pid {pid}) did not stop; end it by: kill -9 {pid}")
         self.release()
 
     def release(self) -> None:
@@ -230,84 +239,7 @@ class ControlPlane:
             os.close(self._lifeline)
             self._lifeline = None
 
-    async def _launch(
-        self,
-        name: str,
-        versions: Versions,
-        nodes: tuple[str, ...],
-        detach: bool,
-        progress: Callable[[str], None] | None,
-    ) -> None:
-        programs = await asyncio.to_thread(find_programs, versions, progress)
-        settings = Settings(
-            folder=str(self.folder),
-            name=name,
-            kubernetes_version=versions.kubernetes,
-            programs={program: str(path) for program, path in programs.items()},
-            nodes=nodes,
-            keep_alive=detach,
-        )
-        with self.log("supervisor").open("ab") as output:
-            supervisor = subprocess.Popen(  # noqa: ASYNC220, S603 - must outlive this loop; our own arguments
-                [sys.executable, "-m", "tenantry.controlplane.supervisor", encode(settings).decode()],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _children.append(supervisor)
-
-        def is_settled() -> bool:
-            if supervisor.poll() is not None:
-                return True
-            state = read_state(self._layout)
-            return state is not None and state.supervisor == supervisor.pid and state.phase != "starting"
-
-        try:
-            settled = await _eventually(is_settled, STARTUP_SECONDS)
-        except BaseException:
-            supervisor.terminate()  # Cancelled: it stops what it had started so far.
-            raise
-        if not settled or supervisor.poll() is not None or self.state.phase != "ready":
-            supervisor.terminate()
-            await _eventually(lambda: supervisor.poll() is not None, SHUTDOWN_SECONDS)
-            raise self._start_error(supervisor.pid)
-
-    def _start_error(self, supervisor: int) -> StartError:
-        state = read_state(self._layout)
-        if state is None or state.supervisor != supervisor or state.failure is None:
-            return StartError("supervisor", "it ended early", *self._log_end("supervisor"))
-        failure = state.failure
-        return StartError(failure.component, failure.why, self.log(failure.component), failure.last_lines)
-
-    def _log_end(self, component: str) -> tuple[Path, tuple[str, ...]]:
-        return self.log(component), last_lines(self.log(component))
-
-
-async def _locked(path: Path, *, shared: bool = False) -> int:
-    descriptor = open_lock(path)
-    try:
-        while not try_lock(descriptor, shared=shared):
-            await asyncio.sleep(_POLL_SECONDS)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-async def _eventually(is_done: Callable[[], bool], seconds: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not is_done():
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        for child in _children:
-            child.poll()
-        await asyncio.sleep(_POLL_SECONDS)
-    return True
-
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):  # It ended by itself meanwhile.
         os.kill(pid, number)
-    except ProcessLookupError:
-        return

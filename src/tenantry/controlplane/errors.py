@@ -65,7 +65,10 @@ def _next_step(why: str, lines: Sequence[str]) -> str:
     causes = (
         (("no space left",), "free some disk space, then start again"),
         (("address already in use",), "another program took the port in between; start again"),
-        (("unknown flag", "flag provided but not defined"), "this version does not know a flag; use a version nearer the default"),
+        (
+            ("unknown flag", "flag provided but not defined"),
+            "this version does not know a flag; use a version nearer the default",
+        ),
         (("permission denied",), "make the folder writable for this user, then start again"),
         (("cannot allocate memory", "out of memory"), "free about 1 GiB of memory, then start again"),
         (("mvcc", "wal", "snapshot"), "the data may be damaged; start in another folder, or remove its etcd folder"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -56,12 +57,12 @@ class Plane:
         self._probe = probe = Probe.of(self.ports, self._layout.kubeconfig)
         for component in (Component.ETCD, Component.API_SERVER):
             self._run(component)
-            self._wait(component, lambda component=component: probe.is_healthy(component), "its health check failed")
+            self._wait(component, partial(probe.is_healthy, component), "its health check failed")
         for component in _AFTER_THE_API_SERVER:
             self._run(component)
         self._create_nodes(probe)
         for component in _AFTER_THE_API_SERVER:
-            self._wait(component, lambda component=component: probe.is_healthy(component), "its health check failed")
+            self._wait(component, partial(probe.is_healthy, component), "its health check failed")
         self._wait(Component.CONTROLLERS, lambda: _has_service_account(probe), "it made no default service account")
 
     def revive(self) -> bool:
@@ -117,7 +118,9 @@ class Plane:
         for node in nodes(self.settings.nodes, self.settings.kubernetes_version, now):
             status, body = probe.api("POST", "/api/v1/nodes", node)
             if status not in {201, 409}:
-                raise self._error(Component.API_SERVER, f"it refused a fake node: {body.decode(errors='replace')[:300]}")
+                raise self._error(
+                    Component.API_SERVER, f"it refused a fake node: {body.decode(errors='replace')[:300]}"
+                )
 
 
 def _write_files(settings: Settings, server: str) -> None:
@@ -125,9 +128,7 @@ def _write_files(settings: Settings, server: str) -> None:
     authority.ensure(utc_now())
     write_atomically(layout.stages, stages())
     if not is_current(layout.kubeconfig, server):
-        write_kubeconfig(
-            layout.kubeconfig, authority, server, user=ADMIN, groups=(ADMIN_GROUP,), cluster=settings.name
-        )
+        write_kubeconfig(layout.kubeconfig, authority, server, user=ADMIN, groups=(ADMIN_GROUP,), cluster=settings.name)
     for path in (layout.folder / "users").glob("*.yaml"):
         point_to(path, server)
 

@@ -9,7 +9,7 @@ from tenantry.controlplane.layout import Layout
 from tenantry.foundation.codec import Model
 
 
-class Settings(Model):
+class Settings(Model, frozen=True):
     """One control plane; handed over as JSON on the supervisor's command line."""
 
     folder: str

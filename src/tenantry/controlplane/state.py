@@ -12,7 +12,7 @@ from tenantry.foundation.codec import DecodeError, Model, decode, encode
 Phase = Literal["starting", "ready", "failed", "stopped"]
 
 
-class Ports(Model):
+class Ports(Model, frozen=True):
     """Loopback ports; zero is unassigned."""
 
     etcd: int = 0
@@ -33,14 +33,14 @@ class Ports(Model):
         }[component]
 
 
-class Running(Model):
+class Running(Model, frozen=True):
     """One component's process."""
 
     pid: int
     restarts: int = 0
 
 
-class Failure(Model):
+class Failure(Model, frozen=True):
     """Why a control plane is not up."""
 
     component: str
@@ -48,12 +48,14 @@ class Failure(Model):
     last_lines: tuple[str, ...] = ()
 
 
-class State(Model):
+class State(Model, frozen=True):
     """One control plane, as its supervisor last wrote it; it may have died since."""
 
     phase: Phase
     name: str
     kubernetes_version: str
+    kubectl: str
+    """Path of the client of the same version."""
     supervisor: int
     ports: Ports = Ports()
     components: dict[str, Running] = {}  # noqa: RUF012 - a struct default, copied for each instance

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Final
 
+from tenantry.controlplane.components import KUBECTL
 from tenantry.controlplane.errors import StartError
 from tenantry.controlplane.files import open_lock, try_lock
 from tenantry.controlplane.plane import Plane
@@ -83,6 +84,7 @@ def _report(plane: Plane, phase: Phase, failure: Failure | None = None) -> None:
         phase=phase,
         name=settings.name,
         kubernetes_version=settings.kubernetes_version,
+        kubectl=settings.programs[KUBECTL],
         supervisor=os.getpid(),
         ports=plane.ports,
         components=components,

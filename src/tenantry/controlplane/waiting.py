@@ -15,7 +15,7 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_SECONDS: Final = 0.25
 
 
-class StopRequested(BaseException):  # noqa: N818 - like KeyboardInterrupt, it is no error
+class StopRequested(BaseException):
     """The supervisor was asked to stop, or nobody needs it any more."""
 
 

@@ -7,15 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tenantry.controlplane.binaries.progress import Progress
 from tenantry.controlplane.components import KUBECTL, PROGRAMS, Component, Versions
 
 FOLDER_VARIABLE: Final = "TENANTRY_CONTROLPLANE_BIN"
-
-Progress = Callable[[str], None]
 
 _VERSION_ARGUMENTS: Final = {KUBECTL: ("version", "--client")}
 _VERSION_PATTERN: Final = {
@@ -64,8 +62,10 @@ def _existing(program: str, versions: Versions) -> Path | None:
     in_cache = cached(program, versions, cache_folder())
     on_path = shutil.which(program)
     # Asking each program on PATH for its version takes a while; the answer is needed only if it is another file.
-    if on_path and Path(on_path).resolve() != in_cache.resolve() and reported_version(Path(on_path)) == (
-        versions.of(program)
+    if (
+        on_path
+        and Path(on_path).resolve() != in_cache.resolve()
+        and reported_version(Path(on_path)) == (versions.of(program))
     ):
         return Path(on_path).resolve()
     return in_cache if os.access(in_cache, os.X_OK) else None

@@ -1,0 +1,23 @@
+#!/bin/bash
+# Every check and every test, in the order in which they fail fastest; stops at the first that fails.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+BIN=${1:-.venv/bin}
+
+step() {
+  local title=$1 started=$SECONDS
+  shift
+  printf '\n== %s: %s\n' "$title" "${*#"$BIN"/}"
+  "$@" || { printf '== %s FAILED after %ss\n' "$title" $((SECONDS - started)) >&2; exit 1; }
+  printf '== %s: done in %ss\n' "$title" $((SECONDS - started))
+}
+
+step "format" "$BIN/ruff" format --check .
+step "lint" "$BIN/ruff" check .
+step "types" "$BIN/mypy"
+step "import contracts" "$BIN/lint-imports"
+step "dependencies" "$BIN/deptry" .
+step "unit tests" "$BIN/python" -m pytest -q -n 2 tests/unit tests/test_house_rules.py
+step "integration tests" "$BIN/python" -m pytest -q tests/integration
+step "end-to-end tests" "$BIN/python" -m pytest -q tests/e2e
+printf '\nall checks and tests passed in %ss\n' "$SECONDS"
