@@ -1,1 +1,1 @@
-"""The rule engine: one file a rule family, over one way of matching."""
+"""The rule engine: what a tenant's ordered blocks let its users do, one module for each family of rules."""
