@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tenantry.api.schema import Schema
+from tenantry.api.schema import CONDITION_REASON, CONDITION_TYPE, Schema
 from tenantry.foundation.codec import Model
 
 
@@ -50,28 +50,37 @@ class LabelSelectorRequirement(Model):
     """One expression of a label selector."""
 
     key: Annotated[str, Schema(required=True)] = ""
+    """The label's key."""
     operator: Annotated[str, Schema(required=True)] = ""
     """In, NotIn, Exists or DoesNotExist."""
     values: tuple[str, ...] = ()
+    """At least one for In and NotIn, none for Exists and DoesNotExist."""
 
 
 class LabelSelector(Model):
-    """metav1.LabelSelector; an empty one matches everything."""
+    """metav1.LabelSelector: both parts must hold, and an empty one matches everything."""
 
     match_labels: dict[str, str] | None = None
+    """Labels that must be there with exactly these values."""
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
+    """Expressions that must all hold."""
 
 
 class Condition(Model, omit_defaults=False):
-    """metav1.Condition."""
+    """metav1.Condition: one aspect of the object's state."""
 
-    type: str = ""
-    status: str = "Unknown"
-    """True, False or Unknown."""
-    reason: str = ""
-    message: str = ""
-    last_transition_time: str = ""
-    observed_generation: int = 0
+    type: Annotated[str, Schema(required=True, max_length=316, pattern=CONDITION_TYPE)] = ""
+    """Which aspect, as Ready."""
+    status: Annotated[str, Schema(required=True, enum=("True", "False", "Unknown"))] = "Unknown"
+    """Whether it holds."""
+    reason: Annotated[str, Schema(required=True, min_length=1, max_length=1024, pattern=CONDITION_REASON)] = ""
+    """A stable token for programs."""
+    message: Annotated[str, Schema(required=True, max_length=32768)] = ""
+    """A sentence for people; may be empty."""
+    last_transition_time: Annotated[str, Schema(required=True, format="date-time")] = ""
+    """When the status last changed, in RFC 3339."""
+    observed_generation: Annotated[int, Schema(minimum=0, format="int64")] = 0
+    """The metadata.generation that the condition was set for."""
 
 
 class ObjectReference(Model):

@@ -11,19 +11,25 @@ from tenantry.foundation.codec import Model
 
 
 class RuleStatusStatus(Model):
-    """What is enforced; *rule* is Capsule's older form, never written."""
+    """What the controllers report."""
 
     rule: NamespaceRule | None = None
+    """Capsule's older form with a single block; never written."""
     rules: tuple[NamespaceRule, ...] = ()
+    """The blocks in force, in order."""
     observed_generation: Annotated[int, Schema(format="int64")] = 0
+    """The metadata.generation that the status was made for."""
     conditions: Annotated[tuple[Condition, ...], Schema(required=True)] = ()
+    """Ready."""
 
 
 class RuleStatus(Model):
-    """The stored object; its spec is a list of blocks."""
+    """The rules in force in one namespace; made by the controllers, and only for display."""
 
     api_version: str = CAPSULE_API_VERSION
     kind: str = "RuleStatus"
     metadata: ObjectMeta = ObjectMeta()
     spec: tuple[NamespaceRule, ...] = ()
+    """The tenant's blocks for this namespace, in order."""
     status: RuleStatusStatus = RuleStatusStatus()
+    """What the controllers report."""

@@ -14,21 +14,27 @@ class TenantOwnerSpec(CoreOwner):
     """The subject, its roles, and whether it becomes a Capsule user."""
 
     aggregate: Annotated[bool, Schema(default=True)] = True
+    """Whether the subject also counts as a Capsule user."""
 
 
 class TenantOwnerStatus(Model):
-    """The tenants that took it in."""
+    """What the controllers report."""
 
     tenants: tuple[str, ...] = ()
+    """Names of the tenants that took it in."""
     observed_generation: Annotated[int, Schema(format="int64")] = 0
+    """The metadata.generation that the status was made for."""
     conditions: tuple[Condition, ...] = ()
+    """Ready."""
 
 
 class TenantOwner(Model):
-    """The stored object."""
+    """An owner that is kept apart from tenants; they take it in by its labels."""
 
     api_version: str = CAPSULE_API_VERSION
     kind: str = "TenantOwner"
     metadata: ObjectMeta = ObjectMeta()
     spec: TenantOwnerSpec = TenantOwnerSpec()
+    """What the platform sets."""
     status: TenantOwnerStatus = TenantOwnerStatus()
+    """What the controllers report."""
