@@ -10,7 +10,7 @@ from tenantry.api import labels
 from tenantry.api.configuration import CapsuleConfigurationSpec
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.selecting import is_empty, matches
-from tenantry.api.shared import CoreOwner, PromotedOwner, UserSpec
+from tenantry.api.shared import CoreOwner, OwnerSpec, PromotedOwner, UserSpec
 from tenantry.api.tenant import Tenant
 from tenantry.api.tenant_owner import TenantOwner
 from tenantry.tenancy.identity import account_name, account_username, is_one_of
@@ -53,17 +53,17 @@ def effective_owners(
         Each subject once, sorted by kind and name.  Roles keep their order, unless they
         come from several sources: then they are united and sorted.
     """
-    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
-    for owner in (
+    sources: list[OwnerSpec | CoreOwner] = [
         *tenant.spec.owners,
         *(one.spec for one in tenant_owners if takes_in(tenant, one)),
         *_promoted_owners(tenant, promoted, configuration),
         *_administrators(configuration),
-    ):
+    ]
+    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for owner in sources:
         found.setdefault((owner.kind, owner.name), []).append(owner.cluster_roles)
     return tuple(
-        CoreOwner(kind=kind, name=name, cluster_roles=_united(sources))
-        for (kind, name), sources in sorted(found.items())
+        CoreOwner(kind=kind, name=name, cluster_roles=_united(roles)) for (kind, name), roles in sorted(found.items())
     )
 
 

@@ -46,7 +46,7 @@ def managed_metadata(
 
     The two identity labels are not in it, and settings that name them are ignored.  Later
     sources win: additional metadata, the conditional list in order, what tells users about
-    the tenant's settings, the cordon, rules.  An entry whose template can't be rendered is
+    the tenant's settings, the cordon, rules, the node selector.  An entry whose template can't be rendered is
     left out: validation refuses new ones.
 
     Args:
@@ -71,6 +71,9 @@ def managed_metadata(
         parts.append(AdditionalMetadata(labels={labels.CORDONED: "true"}))
     by_rules = namespace_metadata(effective_rules(tenant, selecting))
     parts.append(AdditionalMetadata(labels=by_rules.managed_labels, annotations=by_rules.managed_annotations))
+    selector = node_selector_annotation(tenant)
+    if selector is not None:  # Last: what admission compares with must be what is written (N-17).
+        parts.append(AdditionalMetadata(annotations={labels.NODE_SELECTOR: selector}))
     return AdditionalMetadata(
         labels={
             key: value for part in parts for key, value in (part.labels or {}).items() if key not in IDENTITY_LABELS
@@ -150,9 +153,7 @@ def _informational(tenant: Tenant) -> dict[str, str]:
     found |= _listed(spec.container_registries, labels.ALLOWED_REGISTRIES, labels.ALLOWED_REGISTRIES_REGEXP)
     found |= _listed(spec.storage_classes, labels.STORAGE_CLASSES, labels.STORAGE_CLASSES_REGEXP)
     ingress = spec.ingress_options.allowed_classes if spec.ingress_options else None
-    found |= _listed(ingress, labels.INGRESS_CLASSES, labels.INGRESS_CLASSES_REGEXP)
-    selector = node_selector_annotation(tenant)
-    return found if selector is None else {**found, labels.NODE_SELECTOR: selector}
+    return found | _listed(ingress, labels.INGRESS_CLASSES, labels.INGRESS_CLASSES_REGEXP)
 
 
 def _listed(allowed: AllowedList | None, key: str, regexp_key: str) -> dict[str, str]:
