@@ -280,7 +280,7 @@ class CapsuleConfigurationStatus(Model):
 
 
 class CapsuleConfiguration(Model):
-    """The stored object; the one whose name is a setting counts (``default``)."""
+    """Settings of the installation; the object whose name the installation was given counts, ``default`` at first."""
 
     api_version: str = CAPSULE_API_VERSION
     kind: str = "CapsuleConfiguration"

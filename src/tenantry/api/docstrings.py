@@ -1,4 +1,7 @@
-"""What the docstrings of the API types say, for CRD descriptions and the reference page."""
+"""What the docstrings of the API types say, for CRD descriptions and the reference page.
+
+Texts come on one line, with literals in single backticks.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ from textwrap import dedent
 
 from tenantry.foundation.codec import Model
 
-_LITERAL = re.compile(r"``(.+?)``")
+_REQUIREMENTS = re.compile(r" \((?:spec [0-9]|[A-Z]{1,3}-[0-9])[^)]*\)")
+"""Numbers of the specification, which only developers know."""
 
 
 def struct_doc(struct: type[Model]) -> str:
-    """Return the docstring of *struct* on one line, as plain text; empty where it has none of its own."""
-    return _plain(struct.__dict__.get("__doc__") or "")
+    """Return the docstring of *struct* on one line; empty where it has none of its own."""
+    return _one_line(struct.__dict__.get("__doc__") or "")
 
 
 @cache
@@ -39,10 +43,10 @@ def _declared(struct: type[Model]) -> Iterator[tuple[str, str]]:
     for statement, following in pairwise(definition.body):
         match statement, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, _plain(text)
+                yield name, _one_line(text)
             case _:
                 pass
 
 
-def _plain(text: str) -> str:
-    return _LITERAL.sub(r"\1", " ".join(inspect.cleandoc(text).split()))
+def _one_line(text: str) -> str:
+    return _REQUIREMENTS.sub("", " ".join(inspect.cleandoc(text).split())).replace("``", "`")

@@ -62,6 +62,15 @@ def is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Model)
 
 
+def structs_in(kind: Any) -> Iterator[type[Model]]:
+    """Yield the API types that *kind* is or holds: none for scalars, one for most others."""
+    if is_struct(kind):
+        yield kind
+        return
+    for argument in get_args(kind):
+        yield from structs_in(bare(argument)[0])
+
+
 def struct_schema(struct: type[Model]) -> JSON:
     """Return the schema of *struct*; nothing is required that its hints do not say is."""
     members = list(fields(struct))

@@ -253,7 +253,7 @@ class TenantStatus(Model, omit_defaults=True):
 
 
 class Tenant(Model):
-    """The stored object."""
+    """A group of namespaces with common owners, and the policies in them."""
 
     api_version: str = CAPSULE_API_VERSION
     kind: str = "Tenant"
