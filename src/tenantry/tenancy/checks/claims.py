@@ -7,7 +7,7 @@ from typing import Final
 from tenantry.api import labels
 from tenantry.api.meta import LabelSelector, LabelSelectorRequirement
 from tenantry.api.workloads import PersistentVolumeClaim
-from tenantry.foundation.codec import to_plain
+from tenantry.foundation.codec import decode_any, encode
 from tenantry.foundation.patches import PatchOperation
 from tenantry.tenancy.checks.classes import class_verdict, missing_class
 from tenantry.tenancy.checks.exemptions import is_cluster_component, is_judged_write
@@ -47,7 +47,7 @@ def mutate(request: Request, context: ObjectContext) -> Mutation:
     wanted = own_selector(selector, context.tenant.metadata.name)
     if wanted == selector:
         return UNCHANGED
-    return Mutation(operations=(PatchOperation(op="add", path="/spec/selector", value=to_plain(wanted)),))
+    return Mutation(operations=(PatchOperation(op="add", path="/spec/selector", value=decode_any(encode(wanted))),))
 
 
 def own_selector(selector: LabelSelector | None, tenant: str) -> LabelSelector:
