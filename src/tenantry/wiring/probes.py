@@ -1,0 +1,97 @@
+"""The small HTTP server beside every process: /healthz, /readyz, /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from tenantry.foundation.errors import ConfigurationError
+
+Problems = Callable[[], Iterable[str]]
+"""Says what is wrong now, a sentence each; nothing when all is well."""
+
+
+def _nothing() -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """What the probes answer from."""
+
+    registry: CollectorRegistry
+    readiness: Problems
+    liveness: Problems = _nothing
+    """Reasons to restart the process: what a restart can not mend is none."""
+
+    @asynccontextmanager
+    async def serving(self, *, health: str, metrics: str) -> AsyncIterator[None]:
+        """Serve on both addresses (``:10080``, ``127.0.0.1:8080``; ``0`` and empty mean not at all) while open.
+
+        Raises:
+            ConfigurationError: An address is wrong or taken.
+        """
+        wanted: dict[tuple[str | None, int], list[web.RouteDef]] = {}
+        for address, routes in ((health, self._health_routes()), (metrics, self._metrics_routes())):
+            parsed = parse_address(address)
+            if parsed is not None:
+                wanted.setdefault(parsed, []).extend(routes)
+        async with AsyncExitStack() as stack:
+            for (host, port), routes in wanted.items():
+                await stack.enter_async_context(_server(host, port, routes))
+            yield
+
+    def _health_routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/healthz", lambda _: _answer(self.liveness)),
+            web.get("/readyz", lambda _: _answer(self.readiness)),
+        ]
+
+    def _metrics_routes(self) -> list[web.RouteDef]:
+        return [web.get("/metrics", self._metrics)]
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+async def _answer(problems: Problems) -> web.Response:
+    found = sorted(problems())
+    return web.Response(
+        text="ok\n" if not found else "".join(f"{each}\n" for each in found), status=503 if found else 200
+    )
+
+
+def parse_address(address: str) -> tuple[str | None, int] | None:
+    """Return host (None: all) and port of a Go-style address; None where it says not to listen.
+
+    Raises:
+        ConfigurationError: It is no address.
+    """
+    if address in {"", "0"}:
+        return None
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"{address!r} is no address: write host:port or :port, or 0 for none")
+    return host.strip("[]") or None, int(port)
+
+
+@asynccontextmanager
+async def _server(host: str | None, port: int, routes: list[web.RouteDef]) -> AsyncIterator[None]:
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(f"cannot listen on {host or ''}:{port}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        await runner.cleanup()
