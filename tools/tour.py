@@ -1,0 +1,105 @@
+"""A told walk through the product: each step says what it does, does it, and checks what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tenantry.testing.platform import Completed, Platform
+
+PATIENCE_SECONDS: Final = 60.0
+_BOLD, _DIM, _GREEN, _RED, _END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m")
+
+
+class StepFailedError(Exception):
+    """A step came out otherwise than it should."""
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print *text*, in *style* where a person looks at it."""
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(f"{style}{text}{_END}" if style and colours else text, flush=True)  # noqa: T201  # a demo talks
+
+
+@dataclass(slots=True)
+class Tour:
+    """The teller: runs kubectl as somebody, and fails where the outcome is wrong."""
+
+    platform: Platform
+    users: dict[str, Path]
+    _step: int = 0
+
+    def step(self, text: str) -> None:
+        """Begin a step."""
+        self._step += 1
+        say()
+        say(f"{self._step}. {text}", _BOLD)
+
+    async def do(self, who: str, *arguments: str, stdin: str | None = None) -> Completed:
+        """Run kubectl as *who*, show command and outcome; it must succeed."""
+        done = await self._run(who, arguments, stdin)
+        if done.code != 0:
+            raise StepFailedError(f"this should have worked, but ended with {done.code}")
+        return done
+
+    async def refused(self, who: str, *arguments: str, because: str, stdin: str | None = None) -> None:
+        """Run kubectl as *who*; it must be refused with a message that contains *because*."""
+        done = await self._run(who, arguments, stdin)
+        if done.code == 0:
+            raise StepFailedError("this should have been refused, but went through")
+        if because not in done.output:
+            raise StepFailedError(f"this should have been refused because of {because!r}")
+        self.check("refused, as it should be")
+
+    async def shows(self, *arguments: str, expect: Callable[[Any], bool], what: str, who: str = "admin") -> None:
+        """Wait until what ``kubectl get ... -o yaml`` prints satisfies *expect*."""
+        started = time.monotonic()
+
+        async def is_so() -> bool:
+            done = await self.platform.kubectl(*arguments, "-o=yaml", user=self.users.get(who), check=False)
+            return done.code == 0 and expect(yaml.safe_load(done.stdout))
+
+        await self.until(is_so, what)
+        self.check(f"{what} ({time.monotonic() - started:.1f} s)")
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Wait until *is_so*."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await is_so():  # noqa: ASYNC110  # nothing to wait on but the cluster itself
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise StepFailedError(f"not so after {PATIENCE_SECONDS:.0f} s: {what}") from None
+
+    def check(self, text: str) -> None:
+        """Tell of something that was checked and is right."""
+        say(f"   ✔ {text}", _GREEN)
+
+    async def _run(self, who: str, arguments: tuple[str, ...], stdin: str | None) -> Completed:
+        say(f"   {who}$ kubectl {' '.join(_shown(argument) for argument in arguments)}", _DIM)
+        done = await self.platform.kubectl(*arguments, user=self.users.get(who), stdin=stdin, check=False)
+        if text := done.output.rstrip():
+            say(textwrap.indent(_wrapped(text), "     "))
+        return done
+
+
+def failed(error: Exception) -> None:
+    """Tell why the tour ended early."""
+    say(f"   ✘ {error}", _RED)
+
+
+def _shown(argument: str) -> str:
+    return f"'{argument}'" if any(character in argument for character in " {}*") else argument
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.fill(line, 112, subsequent_indent="  ") if len(line) > 116 else line for line in text.splitlines())
