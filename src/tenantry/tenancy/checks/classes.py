@@ -38,4 +38,6 @@ def missing_class(spec: TenantSpec, kind: ClassKind, *, path: str = "") -> Verdi
     if allowed is None or not is_restricted(allowed):
         return ALLOWED
     place = f" at {path}" if path else ""
-    return denied(f"Missing{kind}", f"A {NOUNS[kind]} is required{place} in the current Tenant: {choices(allowed)}")
+    return denied(
+        f"Missing{kind}", f"{NOUNS[kind]} is missing{place}, the current Tenant requires one: {choices(allowed)}"
+    )

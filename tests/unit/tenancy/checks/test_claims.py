@@ -50,7 +50,7 @@ def forbidden(shown: str) -> Any:
 
 MISSING = denied(
     "MissingStorageClass",
-    "A Storage Class is required in the current Tenant: use one from the following list (gold)",
+    "Storage Class is missing, the current Tenant requires one: use one from the following list (gold)",
 )
 
 
