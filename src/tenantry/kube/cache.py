@@ -33,7 +33,7 @@ class Cache(Generic[T]):
     are (namespace, name); of cluster-wide kinds the namespace is left out.
     """
 
-    def __init__(  # noqa: PLR0913 - all optional but two
+    def __init__(
         self,
         client: Client,
         resource: Resource[T],

@@ -157,7 +157,7 @@ class Client:
         )
         return _decoded(answer, resource)
 
-    async def apply(  # noqa: PLR0913 - the API's own parameters
+    async def apply(
         self,
         resource: Resource[T],
         body: Mapping[str, Any],
@@ -187,7 +187,7 @@ class Client:
         )
         return _decoded(answer, resource)
 
-    async def patch(  # noqa: PLR0913 - the API's own parameters
+    async def patch(
         self,
         resource: Resource[T],
         name: str,
@@ -206,7 +206,7 @@ class Client:
         answer = await self._exchange("PATCH", url, "patch", resource, body=encode(patch), headers=headers)
         return _decoded(answer, resource)
 
-    async def delete(  # noqa: PLR0913 - the API's own parameters
+    async def delete(
         self,
         resource: Resource[T],
         name: str,
@@ -251,7 +251,7 @@ class Client:
         timeout = max(self._timeout_seconds, LIST_TIMEOUT_SECONDS)
         await self._exchange("DELETE", url, "deletecollection", resource, is_idempotent=True, timeout_seconds=timeout)
 
-    async def request(  # noqa: PLR0913 - as open as HTTP
+    async def request(
         self,
         method: str,
         path: str,
@@ -338,7 +338,7 @@ class Client:
         """Return whether the server serves the kind in this version."""
         return resource.plural in await self._catalog.plurals(resource.api_version)
 
-    async def _exchange(  # noqa: PLR0913
+    async def _exchange(
         self,
         method: str,
         url: str,

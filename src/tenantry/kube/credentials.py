@@ -46,7 +46,9 @@ class CredentialSource(Protocol):
 class Credentials(Protocol):
     """A frozen description of where grants come from."""
 
-    def source(self) -> CredentialSource: ...
+    def source(self) -> CredentialSource:
+        """Return a new source of grants."""
+        ...
 
 
 class StaticSource:
@@ -56,9 +58,11 @@ class StaticSource:
         self._grant = grant
 
     async def grant(self) -> Grant:
+        """Return it."""
         return self._grant
 
     def reject(self, grant: Grant) -> bool:  # noqa: ARG002 - the protocol's
+        """Return False: there is no other."""
         return False
 
 
@@ -78,6 +82,7 @@ class RefreshingSource:
         return self._held
 
     async def grant(self) -> Grant:
+        """Return the grant that is held, else a new one; many may ask, one is obtained."""
         held = self._valid()
         if held is not None:
             return held
@@ -90,6 +95,7 @@ class RefreshingSource:
             return held
 
     def reject(self, grant: Grant) -> bool:
+        """Forget *grant*, so that the next one asked for is new."""
         # Of many requests that meet the same 401, the first drops the grant; the others use the new one.
         if self._held is grant:
             self._held = None
@@ -101,6 +107,7 @@ class NoCredentials:
     """Anonymous, or known by the client certificate of the TLS settings."""
 
     def source(self) -> CredentialSource:
+        """Return a new source of grants."""
         return StaticSource(Grant())
 
 
@@ -111,6 +118,7 @@ class StaticToken:
     token: str = field(repr=False)
 
     def source(self) -> CredentialSource:
+        """Return a new source of grants."""
         return StaticSource(Grant(f"Bearer {self.token}"))
 
 
@@ -122,6 +130,7 @@ class BasicAuth:
     password: str = field(repr=False)
 
     def source(self) -> CredentialSource:
+        """Return a new source of grants."""
         pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         return StaticSource(Grant(f"Basic {pair}"))
 
@@ -133,6 +142,7 @@ class TokenFile:
     path: Path
 
     def source(self) -> CredentialSource:
+        """Return a new source of grants."""
         return RefreshingSource(self._read)
 
     async def _read(self) -> tuple[Grant, float | None]:

@@ -216,8 +216,8 @@ def error_from_response(code: int, body: bytes, *, retry_after: str | None = Non
         status = decode(body, Status)
     except DecodeError:
         status = Status()
-    if not status.message:
-        text = body.decode(errors="replace").strip()[:500]
-        status = Status(message=f"the server answered {code}: {text}" if text else "", reason=status.reason)
-    status = Status(message=status.message, reason=status.reason, code=code, details=status.details)
+    message = status.message
+    if not message and (text := body.decode(errors="replace").strip()[:500]):
+        message = f"the server answered {code}: {text}"
+    status = Status(message=message, reason=status.reason, code=code, details=status.details)
     return error_from_status(status, retry_after_seconds=wait)

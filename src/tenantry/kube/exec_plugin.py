@@ -54,6 +54,7 @@ class ExecPlugin:
     """JSON of ExecCredential's ``spec.cluster``, for plug-ins that ask for it."""
 
     def source(self) -> CredentialSource:
+        """Return a source that runs the program when a grant is needed."""
         if self.api_version not in API_VERSIONS:
             raise ConfigurationError(
                 f"exec plug-in {self.command}: apiVersion {self.api_version!r} is not one of {', '.join(API_VERSIONS)}"
@@ -133,7 +134,7 @@ class ExecPlugin:
         return encode({"apiVersion": self.api_version, "kind": "ExecCredential", "spec": spec}).decode()
 
 
-def cluster_info(  # noqa: PLR0913 - the fields of ExecCredential's spec.cluster
+def cluster_info(
     *, server: str, tls_server_name: str, is_insecure: bool, ca: bytes | None, proxy_url: str, config: object
 ) -> bytes:
     """Return the JSON of ``spec.cluster``; what is empty is left out."""

@@ -81,6 +81,7 @@ class OidcProvider:
         )
 
     def source(self) -> CredentialSource:
+        """Return a source that renews the token when it expires."""
         return RefreshingSource(_Renewal(self).obtain)
 
 

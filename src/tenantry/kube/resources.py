@@ -21,7 +21,9 @@ class KubernetesObject(Protocol):
     """What every typed struct of a kind has."""
 
     @property
-    def metadata(self) -> ObjectMeta: ...
+    def metadata(self) -> ObjectMeta:
+        """Name, version, labels and so on."""
+        ...
 
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -44,10 +46,12 @@ class Resource(Generic[T]):
 
     @property
     def api_version(self) -> str:
+        """As in a manifest: ``v1``, ``apps/v1``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def group_path(self) -> str:
+        """The URL path below which this version of the API is."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
