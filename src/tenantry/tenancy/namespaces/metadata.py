@@ -13,6 +13,7 @@ from tenantry.api.tenant import NamespaceOptions, Tenant
 from tenantry.foundation.templates import TemplateError, fast_render
 from tenantry.tenancy.rules.effective import effective_rules
 from tenantry.tenancy.rules.metadata import namespace_metadata
+from tenantry.tenancy.rules.ruleset import EMPTY_RULES, RuleSet
 
 IDENTITY_LABELS: Final = frozenset({labels.TENANT, labels.METADATA_NAME})
 """Labels that say which namespace this is and whose; no setting changes them."""
@@ -69,7 +70,7 @@ def managed_metadata(
     parts.append(AdditionalMetadata(annotations=_informational(tenant)))
     if tenant.spec.cordoned:
         parts.append(AdditionalMetadata(labels={labels.CORDONED: "true"}))
-    by_rules = namespace_metadata(effective_rules(tenant, selecting))
+    by_rules = namespace_metadata(metadata_rules(tenant, selecting))
     parts.append(AdditionalMetadata(labels=by_rules.managed_labels, annotations=by_rules.managed_annotations))
     selector = node_selector_annotation(tenant)
     if selector is not None:  # Last: what admission compares with must be what is written (N-17).
@@ -103,6 +104,13 @@ def selection_view(
     )
 
 
+def metadata_rules(tenant: Tenant, namespace: ObjectMeta) -> RuleSet:
+    """Return the effective rules, or none where no rule of *tenant* is about metadata: most are not compiled for it."""
+    if any(rule.enforce is not None and rule.enforce.metadata for rule in tenant.spec.rules):
+        return effective_rules(tenant, namespace)
+    return EMPTY_RULES
+
+
 def identity_labels(tenant: Tenant, namespace: ObjectMeta) -> dict[str, str]:
     """Return the labels of every namespace of *tenant*; the name's is left out while there is no name."""
     own = {labels.TENANT: tenant.metadata.name}
@@ -128,7 +136,7 @@ def desired_metadata(tenant: Tenant, namespace: ObjectMeta, previous: Additional
     gone_labels = (present_labels.keys() & set((previous.labels if previous else None) or ())) - IDENTITY_LABELS
     gone_annotations = present_annotations.keys() & set((previous.annotations if previous else None) or ())
     if tenant.spec.namespace_options and tenant.spec.namespace_options.managed_metadata_only:
-        defaults = namespace_metadata(effective_rules(tenant, selection_view(tenant, namespace, {}, previous)))
+        defaults = namespace_metadata(metadata_rules(tenant, selection_view(tenant, namespace, {}, previous)))
         gone_labels = present_labels.keys() - IDENTITY_LABELS - {labels.CORDONED} - set(defaults.default_labels)
         gone_annotations = present_annotations.keys() - set(defaults.default_annotations)
     return MetadataChange(

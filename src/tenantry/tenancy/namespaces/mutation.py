@@ -20,12 +20,12 @@ from tenantry.tenancy.namespaces.metadata import (
     desired_metadata,
     identity_labels,
     managed_metadata,
+    metadata_rules,
     selection_view,
 )
 from tenantry.tenancy.namespaces.ownership import Placement, placed_references, placement
 from tenantry.tenancy.owners import is_owner
 from tenantry.tenancy.request import Operation, Request, Role
-from tenantry.tenancy.rules.effective import effective_rules
 from tenantry.tenancy.rules.metadata import namespace_metadata
 from tenantry.tenancy.verdict import UNCHANGED, Denial, Mutation, Notice
 from tenantry.tenancy.views import TenantView
@@ -119,7 +119,7 @@ def _with_rules(
 ) -> MetadataChange:
     """Return *change* with what rules want for this requester: managed values win, defaults fill what is absent."""
     new = request.new(Namespace).metadata
-    rules = effective_rules(view.tenant, selection_view(view.tenant, new, {}))
+    rules = metadata_rules(view.tenant, selection_view(view.tenant, new, {}))
     is_one = is_owner(request.requester, view.owners)
     ruled = namespace_metadata(rules.for_requester(request.requester, context.role, is_owner=is_one))
     reserved = IDENTITY_LABELS if view.tenant.spec.node_selector is None else IDENTITY_LABELS | {labels.NODE_SELECTOR}

@@ -11,12 +11,11 @@ from tenantry.tenancy.identity import KUBE_SYSTEM_GROUP, is_exempt
 from tenantry.tenancy.namespaces import policies
 from tenantry.tenancy.namespaces.claims import tenant_of
 from tenantry.tenancy.namespaces.context import NamespaceContext
-from tenantry.tenancy.namespaces.metadata import selection_view
+from tenantry.tenancy.namespaces.metadata import metadata_rules, selection_view
 from tenantry.tenancy.namespaces.ownership import creation_denial, update_denial
 from tenantry.tenancy.namespaces.policies import NamespaceWrite
 from tenantry.tenancy.owners import is_owner
 from tenantry.tenancy.request import Operation, Request, Role
-from tenantry.tenancy.rules.effective import effective_rules
 from tenantry.tenancy.rules.metadata import check_namespace
 from tenantry.tenancy.verdict import ALLOWED, Denial, Verdict
 from tenantry.tenancy.views import TenantView
@@ -95,12 +94,22 @@ def _first(asked: tuple[Callable[[NamespaceWrite], Denial | None], ...], write: 
 
 
 def _rules(request: Request, view: TenantView, write: NamespaceWrite) -> Verdict:
-    """Judge by the metadata rules that name the kind Namespace (N-16); what is not changed is not judged again."""
-    if not write.changes_metadata:
-        return ALLOWED
-    rules = effective_rules(view.tenant, selection_view(view.tenant, write.new, {}))
+    """Judge by the metadata rules that name the kind Namespace (N-16).
+
+    An UPDATE is judged by the rules of the stored labels too, else a change of label would
+    be a way out of the rules that guard it.
+    """
     is_one = is_owner(request.requester, view.owners)
-    return check_namespace(write.new, rules.for_requester(request.requester, write.context.role, is_owner=is_one))
+    judged = ALLOWED
+    for namespace in (write.old, write.new):
+        if namespace is None:
+            continue
+        rules = metadata_rules(view.tenant, selection_view(view.tenant, namespace, {}))
+        binding = rules.for_requester(request.requester, write.context.role, is_owner=is_one)
+        judged = check_namespace(write.new, binding, old=write.old)
+        if judged.denial is not None:
+            break
+    return judged
 
 
 def _verdict(denial: Denial | None) -> Verdict:
