@@ -31,10 +31,10 @@ _UNRULED: Final = frozenset({names.MANAGED_BY_CONTROLLER, names.MANAGED_BY_RESOU
 class NamespaceMetadata:
     """Labels and annotations that rules put on a Namespace: *managed* always, *default* where there are none."""
 
-    managed_labels: Mapping[str, str]
-    managed_annotations: Mapping[str, str]
-    default_labels: Mapping[str, str]
-    default_annotations: Mapping[str, str]
+    managed_labels: dict[str, str]
+    managed_annotations: dict[str, str]
+    default_labels: dict[str, str]
+    default_annotations: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,10 +109,10 @@ def namespace_metadata(rules: RuleSet) -> NamespaceMetadata:
     """Return what rules put on a Namespace; *rules* as for :func:`check_namespace`."""
     plan = _plan(rules, "", NAMESPACE)
     return NamespaceMetadata(
-        managed_labels=plan.labels.managed,
-        managed_annotations=plan.annotations.managed,
-        default_labels=plan.labels.defaults,
-        default_annotations=plan.annotations.defaults,
+        managed_labels=dict(plan.labels.managed),
+        managed_annotations=dict(plan.annotations.managed),
+        default_labels=dict(plan.labels.defaults),
+        default_annotations=dict(plan.annotations.defaults),
     )
 
 
