@@ -115,7 +115,7 @@ class ValidatingWebhook(Model):
     """Labels of objects that are sent."""
     match_conditions: tuple[MatchCondition, ...] = ()
     """CEL expressions that must all hold for a request to be sent."""
-    side_effects: Annotated[str, Schema(required=True)] = ""
+    side_effects: Annotated[str, Schema(required=True)] = "None"
     """None or NoneOnDryRun."""
     timeout_seconds: Annotated[int | None, Schema(format="int32")] = None
     """How long the API server waits, from 1 to 30."""
