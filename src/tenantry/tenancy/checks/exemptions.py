@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tenantry.tenancy.identity import KUBE_SYSTEM_GROUP, NODES_GROUP
 from tenantry.tenancy.request import Operation, Request, Requester, Role
 from tenantry.tenancy.views import ObjectContext
 
@@ -18,7 +19,7 @@ _COMPONENT_NAMES: Final = frozenset(
         "system:cloud-controller-manager",
     }
 )
-_COMPONENT_GROUPS: Final = frozenset({"system:serviceaccounts:kube-system", "system:nodes"})
+_COMPONENT_GROUPS: Final = frozenset({KUBE_SYSTEM_GROUP, NODES_GROUP})
 OBJECT_AND_STATUS: Final = ("", "status")
 """A write of ``status`` carries the whole object, and for most kinds its labels and annotations count."""
 

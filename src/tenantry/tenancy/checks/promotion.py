@@ -6,15 +6,14 @@ from typing import Final
 
 from tenantry.api import labels
 from tenantry.api.meta import PartialObject
-from tenantry.api.shared import UserSpec
 from tenantry.tenancy.checks.exemptions import is_judged_write
+from tenantry.tenancy.identity import SERVICE_ACCOUNT_PREFIX, is_one_of
 from tenantry.tenancy.request import Request, Requester
 from tenantry.tenancy.verdict import ALLOWED, Verdict, denied
 from tenantry.tenancy.views import ObjectContext
 
 PROMOTION_LABELS: Final = (labels.OWNER_PROMOTE, labels.PROMOTE)
 _REASON: Final = "ReasonPromotionDenied"
-_SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 
 
 def check(request: Request, context: ObjectContext) -> Verdict:
@@ -68,12 +67,8 @@ def _switches(context: ObjectContext) -> Verdict:
 def _may_promote(requester: Requester, context: ObjectContext) -> bool:
     if not context.is_owner:
         return False
-    if not requester.username.startswith(_SERVICE_ACCOUNT):
+    if not requester.username.startswith(SERVICE_ACCOUNT_PREFIX):
         return True
     # A ServiceAccount may own the tenant just because it was promoted; only one that the
     # platform itself named in the Tenant may hand that on (I-9).
-    return any(_names(owner, requester) for owner in context.tenant.spec.owners)
-
-
-def _names(owner: UserSpec, requester: Requester) -> bool:
-    return owner.name in requester.groups if owner.kind == "Group" else owner.name == requester.username
+    return is_one_of(requester, context.tenant.spec.owners)

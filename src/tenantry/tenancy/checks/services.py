@@ -7,12 +7,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from tenantry.api import labels
-from tenantry.api.shared import ForbiddenList
+from tenantry.api.meta import ObjectMeta
+from tenantry.api.shared import AdditionalMetadata, ForbiddenList
 from tenantry.api.tenant import AllowedServices, ServiceOptions
 from tenantry.api.workloads import Service
 from tenantry.tenancy.checks.exemptions import is_cluster_component, is_judged_write
 from tenantry.tenancy.checks.forbidden import forbidden_keys, forbidden_text, set_keys
 from tenantry.tenancy.request import Request
+from tenantry.tenancy.rules.metadata import managed_metadata_of_kind
 from tenantry.tenancy.verdict import ALLOWED, Verdict, denied
 from tenantry.tenancy.views import ObjectContext
 
@@ -35,7 +37,7 @@ def check(request: Request, context: ObjectContext) -> Verdict:
     if verdict.denial is None:
         verdict = _external_addresses(options, service, old)
     if verdict.denial is None and not (context.role.is_admin or is_cluster_component(request.requester)):
-        verdict = _metadata(options, context.tenant.metadata.name, service, old)
+        verdict = _metadata(context, options, service, old)
     return verdict
 
 
@@ -75,28 +77,33 @@ def lies_within(text: str, networks: list[_Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
-def _metadata(options: ServiceOptions, tenant: str, service: Service, old: Service | None) -> Verdict:
-    managed = options.additional_metadata
-    own_labels = {
-        **((managed and managed.labels) or {}),
-        labels.CAPSULE_MANAGED_BY: tenant,
-        labels.NEW_TENANT: tenant,
-    }
-    own_annotations = (managed and managed.annotations) or {}
-    before = old.metadata if old is not None else None
-    verdict = _keys(
-        "Label",
-        options.forbidden_labels,
-        _without(service.metadata.labels, own_labels),
-        before.labels if before else None,
-    )
+def _metadata(context: ObjectContext, options: ServiceOptions, service: Service, old: Service | None) -> Verdict:
+    managed = _managed_metadata(context, options)
+    before = old.metadata if old is not None else ObjectMeta()
+    verdict = _keys("Label", options.forbidden_labels, _without(service.metadata.labels, managed.labels), before.labels)
     if verdict.denial is not None:
         return verdict
     return _keys(
         "Annotation",
         options.forbidden_annotations,
-        _without(service.metadata.annotations, own_annotations),
-        before.annotations if before else None,
+        _without(service.metadata.annotations, managed.annotations),
+        before.annotations,
+    )
+
+
+def _managed_metadata(context: ObjectContext, options: ServiceOptions) -> AdditionalMetadata:
+    """Return what the tenant itself puts on Services, at admission or afterwards."""
+    tenant = context.tenant.metadata.name
+    additional = options.additional_metadata or AdditionalMetadata()
+    ruled = managed_metadata_of_kind(context.rules, "", "v1", "Service")
+    return AdditionalMetadata(
+        labels={
+            **(additional.labels or {}),
+            **(ruled.labels or {}),
+            labels.CAPSULE_MANAGED_BY: tenant,
+            labels.NEW_TENANT: tenant,
+        },
+        annotations={**(additional.annotations or {}), **(ruled.annotations or {})},
     )
 
 
@@ -111,9 +118,10 @@ def _keys(
     )
 
 
-def _without(submitted: Mapping[str, str] | None, managed: Mapping[str, str]) -> dict[str, str]:
+def _without(submitted: Mapping[str, str] | None, managed: Mapping[str, str] | None) -> dict[str, str]:
     # What the tenant itself puts there passes an expression that would forbid it (spec 14.1).
-    return {key: value for key, value in (submitted or {}).items() if managed.get(key) != value}
+    ours = managed or {}
+    return {key: value for key, value in (submitted or {}).items() if ours.get(key) != value}
 
 
 def _network(text: str) -> _Network | None:

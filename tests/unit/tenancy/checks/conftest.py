@@ -14,7 +14,7 @@ from tenantry.api.shared import CoreOwner
 from tenantry.api.tenant import Tenant, TenantSpec
 from tenantry.foundation.codec import Raw, encode, from_plain
 from tenantry.tenancy.request import Operation, Request, Requester, Role
-from tenantry.tenancy.rules.ruleset import EMPTY_RULES
+from tenantry.tenancy.rules.effective import effective_rules
 from tenantry.tenancy.views import ClassEntry, ClassKind, IngressUse, Installation, ObjectContext
 
 ALICE = Requester(username="alice", groups=frozenset({"projectcapsule.dev", "system:authenticated"}))
@@ -90,14 +90,15 @@ def _situation(
     configuration: Mapping[str, Any] | None = None,
     namespace: ObjectMeta = ObjectMeta(name="oil-dev"),  # noqa: B008 -- frozen
 ) -> ObjectContext:
+    tenant = Tenant(metadata=ObjectMeta(name="oil"), spec=from_plain(spec or {}, TenantSpec))
     return ObjectContext(
         installation=Installation(configuration=from_plain(configuration or {}, CapsuleConfigurationSpec)),
         role=role,
-        tenant=Tenant(metadata=ObjectMeta(name="oil"), spec=from_plain(spec or {}, TenantSpec)),
+        tenant=tenant,
         owners=(CoreOwner(kind="User", name="alice"),),
         is_owner=is_owner,
         namespace=namespace,
-        rules=EMPTY_RULES,
+        rules=effective_rules(tenant, namespace),
         lookups=lookups,
     )
 

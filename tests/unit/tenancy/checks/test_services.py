@@ -173,6 +173,16 @@ def test_forbidden_keys_are_refused_when_set_but_not_what_the_tenant_puts_there(
     assert services.check(ask("services", submitted, old=old, subresource="status"), situation(METADATA)) == verdict
 
 
+def test_what_a_rule_manages_passes_a_list_that_would_forbid_it(ask: Ask, situation: Situation) -> None:
+    rule = {"kinds": ["Service"], "labels": {"secret/team": {"managed": "oil"}}}
+    spec = {**METADATA, "rules": [{"enforce": {"action": "allow", "metadata": [rule]}}]}
+
+    assert services.check(ask("services", service(labels={"secret/team": "oil"})), situation(spec)) == ALLOWED
+    assert services.check(ask("services", service(labels={"secret/team": "gas"})), situation(spec)) == denied(
+        "ForbiddenLabel", f"Label secret/team is forbidden for the current Tenant; {LABELS_TEXT}"
+    )
+
+
 def test_administrators_and_the_clusters_controllers_may_set_forbidden_keys(ask: Ask, situation: Situation) -> None:
     marked = service(labels={"plain": "1"})
     cloud = Requester(
