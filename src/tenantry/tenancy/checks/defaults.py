@@ -33,7 +33,8 @@ def mutate(request: Request, context: ObjectContext) -> Mutation:
 
 
 def _pod(request: Request, context: ObjectContext) -> Mutation:
-    if request.operation is not Operation.CREATE:
+    wanted = _default(context, ClassKind.PRIORITY) or _default(context, ClassKind.RUNTIME)
+    if not wanted or request.operation is not Operation.CREATE:
         return UNCHANGED
     pod = request.new(Pod)
     priority, runtime = _priority(context, pod), _runtime(context, pod)
