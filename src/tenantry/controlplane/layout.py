@@ -8,6 +8,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+_LONGEST_STEM: Final = 80
+_PLAIN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What may stand in a file name as it is.  No colon: KUBECONFIG is a list separated by colons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,13 @@ class Layout:
     def user(self, name: str, groups: Iterable[str]) -> Path:
         """The kubeconfig of one user in these groups; another set of groups is another file."""
         parts = (name, *sorted(set(groups)))
-        stem = re.sub(r"[^A-Za-z0-9._@+-]", "_", "@".join((name, "+".join(parts[1:]))).rstrip("@"))
-        if len(stem) > 80 or stem != "@".join((name, "+".join(parts[1:]))).rstrip("@") or stem.startswith("."):
-            # Two names may look alike once cleaned; the digest keeps their files apart.
-            stem = f"{stem[:60].lstrip('.')}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
+        readable = "@".join(filter(None, (name, "+".join(parts[1:]))))
+        if len(readable) <= _LONGEST_STEM and all(re.fullmatch(_PLAIN, part) for part in parts):
+            stem = readable
+        else:
+            # Two names may look alike once cleaned (or would, with other groups); the digest keeps their files apart.
+            digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
+            stem = re.sub(r"[^A-Za-z0-9._@+-]", "_", readable)[:60].lstrip(".") + f"-{digest}"
         return self.folder / "users" / f"{stem}.yaml"
 
     def create(self) -> None:

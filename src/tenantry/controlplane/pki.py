@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tenantry.controlplane.files import exclusive, write_atomically
+from tenantry.foundation.errors import InvalidError
 
 AUTHORITY_LIFE: Final = timedelta(days=3650)
 CERTIFICATE_LIFE: Final = timedelta(days=365)
@@ -180,6 +181,9 @@ def _builder(now: datetime, subject: x509.Name, issuer: x509.Name, life: timedel
 
 def _name(user: str, groups: Sequence[str] = ()) -> x509.Name:
     # The API server reads the common name as the user and each organization as a group.
+    for field, value in (("user name", user), *(("group", group) for group in groups)):
+        if not 1 <= len(value) <= 64:  # RFC 5280, ub-common-name and ub-organization-name
+            raise InvalidError(field, value, "a certificate holds 1 to 64 characters of it")
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 

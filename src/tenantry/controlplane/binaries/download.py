@@ -145,8 +145,7 @@ def _extract(found: Source, archive: Path, target: Path) -> None:
     try:
         with tarfile.open(archive) as tar, target.open("wb") as file:
             content = tar.extractfile(found.member)
-            if content is None:
-                raise KeyError(found.member)
+            assert content is not None, "a program is a regular file"
             _copied(content, file)
     except (KeyError, tarfile.TarError) as error:
         raise DownloadError(found.url, f"the archive has no {found.member}") from error

@@ -19,6 +19,8 @@ from tenantry.controlplane.components import KUBERNETES_PROGRAMS, Component, Ver
 from tenantry.controlplane.errors import BinaryError
 
 MINIMUM_GO: Final = (1, 26)
+OTHER_PLACES: Final = ("/usr/local/go/bin/go",)
+"""Where Go's own installer puts it, often without adding it to PATH."""
 
 _ETCD_PACKAGE: Final = "go.etcd.io/etcd/server/v3"
 _KWOK_PACKAGE: Final = "sigs.k8s.io/kwok/cmd/kwok"
@@ -46,7 +48,7 @@ class GoBuild:
         Raises:
             BinaryError: There is none, or it is too old.
         """
-        go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+        go = next(filter(None, map(shutil.which, ("go", *OTHER_PLACES))), None)
         next_step = (
             f"install Go {MINIMUM_GO[0]}.{MINIMUM_GO[1]} or later (https://go.dev/dl/), or put the programs into a "
             f"folder and name it by {FOLDER_VARIABLE}"

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 Progress = Callable[[str], None]
 
-INTERVAL_SECONDS: Final = 15.0
+INTERVAL_SECONDS: Final = 30.0
 _SILENT_SECONDS: Final = 2.0
 
 
