@@ -29,7 +29,7 @@ class Family(StrEnum):
     METADATA = "metadata"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # No slots: with them, Python 3.11 can't make a LaneKey[...] that is frozen.
 class LaneKey(Generic[I]):
     """Names a lane: within a family, what kind of value it is about."""
 
