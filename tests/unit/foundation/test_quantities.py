@@ -123,8 +123,11 @@ def test_printing_loses_nothing(quantity: Quantity) -> None:
     again = parse_quantity(str(quantity))
 
     # Binary text ends at 2^63-1 in Go; sums may be larger, their text is not.
-    assert again == quantity or abs(quantity.value) > 2**63 - 1
-    assert str(again) == str(quantity) or abs(quantity.value) > 2**63 - 1
+    if abs(quantity.value) > 2**63 - 1:
+        return
+    assert again == quantity
+    # A binary number without a suffix reads as a decimal one, in Go too: 15625000 is then printed as 15625k.
+    assert str(again) == str(quantity) or again.family is not quantity.family
 
 
 @given(quantities, quantities)
