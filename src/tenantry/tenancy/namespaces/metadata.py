@@ -60,7 +60,7 @@ def managed_metadata(
     options = tenant.spec.namespace_options or NamespaceOptions()
     values = _template_values(tenant, namespace)
     always = _rendered(options.additional_metadata, values)
-    selecting = selection_view(tenant, namespace, always.labels or {}, previous)
+    selecting = selection_view(tenant, namespace, previous)
     parts = [always]
     parts += [
         _rendered(entry, values)
@@ -71,7 +71,9 @@ def managed_metadata(
     if tenant.spec.cordoned:
         parts.append(AdditionalMetadata(labels={labels.CORDONED: "true"}))
     by_rules = namespace_metadata(metadata_rules(tenant, selecting))
-    parts.append(AdditionalMetadata(labels=by_rules.managed_labels, annotations=by_rules.managed_annotations))
+    parts.append(
+        AdditionalMetadata(labels=dict(by_rules.managed_labels), annotations=dict(by_rules.managed_annotations))
+    )
     selector = node_selector_annotation(tenant)
     if selector is not None:  # Last: what admission compares with must be what is written (N-17).
         parts.append(AdditionalMetadata(annotations={labels.NODE_SELECTOR: selector}))
@@ -83,19 +85,18 @@ def managed_metadata(
     )
 
 
-def selection_view(
-    tenant: Tenant,
-    namespace: ObjectMeta,
-    always: Mapping[str, str],
-    previous: AdditionalMetadata | None = None,
-) -> ObjectMeta:
+def selection_view(tenant: Tenant, namespace: ObjectMeta, previous: AdditionalMetadata | None = None) -> ObjectMeta:
     """Return *namespace* with the labels that selectors of *tenant* are to look at.
 
-    The tenant's label and what it sets unconditionally (*always*) count before they are
-    there, so that the first pass decides as every later one.
+    What the tenant sets unconditionally counts before it is there, what it managed once or
+    drops does not count although it is there, so that the first pass decides as every later one.
     """
     formerly = (previous.labels if previous else None) or {}
     own = {key: value for key, value in (namespace.labels or {}).items() if key not in formerly}
+    options = tenant.spec.namespace_options or NamespaceOptions()
+    if options.managed_metadata_only:
+        own = {key: value for key, value in own.items() if key == labels.CORDONED}
+    always = _rendered(options.additional_metadata, _template_values(tenant, namespace)).labels or {}
     return ObjectMeta(
         name=namespace.name,
         uid=namespace.uid,
@@ -136,7 +137,7 @@ def desired_metadata(tenant: Tenant, namespace: ObjectMeta, previous: Additional
     gone_labels = (present_labels.keys() & set((previous.labels if previous else None) or ())) - IDENTITY_LABELS
     gone_annotations = present_annotations.keys() & set((previous.annotations if previous else None) or ())
     if tenant.spec.namespace_options and tenant.spec.namespace_options.managed_metadata_only:
-        defaults = namespace_metadata(metadata_rules(tenant, selection_view(tenant, namespace, {}, previous)))
+        defaults = namespace_metadata(metadata_rules(tenant, selection_view(tenant, namespace, previous)))
         gone_labels = present_labels.keys() - IDENTITY_LABELS - {labels.CORDONED} - set(defaults.default_labels)
         gone_annotations = present_annotations.keys() - set(defaults.default_annotations)
     return MetadataChange(

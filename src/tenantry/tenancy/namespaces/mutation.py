@@ -21,7 +21,6 @@ from tenantry.tenancy.namespaces.metadata import (
     identity_labels,
     managed_metadata,
     metadata_rules,
-    selection_view,
 )
 from tenantry.tenancy.namespaces.ownership import Placement, placed_references, placement
 from tenantry.tenancy.owners import is_owner
@@ -119,7 +118,11 @@ def _with_rules(
 ) -> MetadataChange:
     """Return *change* with what rules want for this requester: managed values win, defaults fill what is absent."""
     new = request.new(Namespace).metadata
-    rules = metadata_rules(view.tenant, selection_view(view.tenant, new, {}))
+    present = {key: value for key, value in (new.labels or {}).items() if key not in change.remove_labels}
+    placed = ObjectMeta(
+        name=new.name, uid=new.uid, labels={**present, **change.set_labels}, annotations=new.annotations
+    )
+    rules = metadata_rules(view.tenant, placed)
     is_one = is_owner(request.requester, view.owners)
     ruled = namespace_metadata(rules.for_requester(request.requester, context.role, is_owner=is_one))
     reserved = IDENTITY_LABELS if view.tenant.spec.node_selector is None else IDENTITY_LABELS | {labels.NODE_SELECTOR}

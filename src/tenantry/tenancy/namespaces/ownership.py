@@ -72,8 +72,15 @@ def update_denial(request: Request, old: ObjectMeta, new: ObjectMeta, context: N
     decided = placement(request, old, new, context)
     if isinstance(decided, Denial):
         return decided
+    if decided.is_as_stored:
+        return None
+    if request.subresource:
+        # Nothing is put right there, and the metadata of a new tenant would be missing.
+        return _patched(
+            f"what namespace {new.name!r} belongs to can not change through namespaces/{request.subresource}"
+        )
     after = claim_of(new)
-    if decided.is_as_stored or (after.is_empty if decided.tenant is None else agrees(after, decided.tenant.tenant)):
+    if after.is_empty if decided.tenant is None else agrees(after, decided.tenant.tenant):
         return None
     return _patched(
         f"the tenant label and the owner reference of namespace {new.name!r} must both name "

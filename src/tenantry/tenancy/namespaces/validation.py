@@ -11,7 +11,7 @@ from tenantry.tenancy.identity import KUBE_SYSTEM_GROUP, is_exempt
 from tenantry.tenancy.namespaces import policies
 from tenantry.tenancy.namespaces.claims import tenant_of
 from tenantry.tenancy.namespaces.context import NamespaceContext
-from tenantry.tenancy.namespaces.metadata import metadata_rules, selection_view
+from tenantry.tenancy.namespaces.metadata import metadata_rules
 from tenantry.tenancy.namespaces.ownership import creation_denial, update_denial
 from tenantry.tenancy.namespaces.policies import NamespaceWrite
 from tenantry.tenancy.owners import is_owner
@@ -104,7 +104,7 @@ def _rules(request: Request, view: TenantView, write: NamespaceWrite) -> Verdict
     for namespace in (write.old, write.new):
         if namespace is None:
             continue
-        rules = metadata_rules(view.tenant, selection_view(view.tenant, namespace, {}))
+        rules = metadata_rules(view.tenant, namespace)
         binding = rules.for_requester(request.requester, write.context.role, is_owner=is_one)
         judged = check_namespace(write.new, binding, old=write.old)
         if judged.denial is not None:

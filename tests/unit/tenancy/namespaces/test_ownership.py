@@ -235,13 +235,30 @@ def test_a_namespace_does_not_leave_its_tenant(user: str, submitted: dict[str, A
 
 @pytest.mark.parametrize("subresource", ["status", "finalize"])
 @pytest.mark.parametrize("user", ["owner of A", "unlisted admin", "administrator"])
-@pytest.mark.parametrize("submitted", [_namespace(None, "a"), _namespace("a"), _namespace("a", "a", "b")])
-def test_a_subresource_is_never_put_right_so_it_must_be_right(
-    user: str, submitted: dict[str, Any], subresource: str
+@pytest.mark.parametrize(
+    ("old", "submitted"),
+    [
+        (OF_A, _namespace(None, "a")),
+        (OF_A, _namespace("a")),
+        (OF_A, _namespace("a", "a", "b")),
+        (_namespace(None, "a"), OF_A),
+    ],
+)
+def test_ownership_does_not_change_through_a_subresource(
+    user: str, old: dict[str, Any], submitted: dict[str, Any], subresource: str
 ) -> None:
-    answer = _ask(user, OF_A, submitted, subresource=subresource)
+    """Nothing is put right there, so it must be as it was."""
+    assert _ask(user, old, submitted, subresource=subresource) == Answer(
+        refused=f"what namespace 'a-dev' belongs to can not change through namespaces/{subresource}"
+    )
 
-    assert answer.refused.startswith("the tenant label and the owner reference of namespace 'a-dev' must both name")
+
+@pytest.mark.parametrize("subresource", ["status", "finalize"])
+@pytest.mark.parametrize(("old", "submitted"), [(UNMANAGED, OF_A), (OF_A, UNMANAGED), (OF_A, _namespace("b", "b"))])
+def test_administrators_join_and_release_through_the_object_itself(
+    old: dict[str, Any], submitted: dict[str, Any], subresource: str
+) -> None:
+    assert "can not change through" in _ask("administrator", old, submitted, subresource=subresource).refused
 
 
 @pytest.mark.parametrize("subresource", ["", "status", "finalize"])
