@@ -120,7 +120,7 @@ class Cache(Generic[T]):
 
     async def run(self) -> None:
         """Keep the objects up to date until cancelled; no failure of the server ends it."""
-        backoff = Backoff(0.2, 30)
+        backoff = Backoff(0.2, 5)
         was_interrupted = False
         while True:
             try:

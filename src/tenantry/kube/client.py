@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -284,10 +284,11 @@ class Client:
         resource_version: str,
         label_selector: str | None = None,
         field_selector: str | None = None,
-    ) -> AsyncIterator[WatchEvent[T]]:
+    ) -> AsyncGenerator[WatchEvent[T], None]:
         """Yield what changes after *resource_version*, until the server ends the watch (5 to 10 minutes).
 
         One request, bookmarks included; :class:`tenantry.kube.cache.Cache` follows a kind for ever.
+        Whoever may leave early wraps it in ``contextlib.aclosing``, else the connection stays open.
 
         Raises:
             GoneError: *resource_version* is too old: list again.

@@ -122,7 +122,10 @@ class Transport:
         grant = await self._source.grant()
         try:
             async with self._answer(call, grant, limits) as response:
-                yield response.content.iter_any()
+                try:
+                    yield response.content.iter_any()
+                finally:
+                    _abort(response)
         except UnauthorizedError:
             self._source.reject(grant)  # The caller's next try gets a new one.
             raise
@@ -172,6 +175,13 @@ class Transport:
             was_sent=not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError),
             timed_out=is_timeout,
         )
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an answer that still goes on, without TLS's good-bye, which would outlive us."""
+    connection = response.connection
+    if connection is not None and isinstance(connection.transport, asyncio.WriteTransport):
+        connection.transport.abort()
 
 
 def _headers(call: Call, grant: Grant) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     now = 0.0
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:  # type: ignore[explicit-override]  # 3.12
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout:
             self.now += timeout
@@ -31,7 +31,7 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
 
-    def time(self) -> float:  # type: ignore[explicit-override]  # 3.12
+    def time(self) -> float:
         return self._jumping.now
 
 
