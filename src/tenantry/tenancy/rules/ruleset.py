@@ -69,7 +69,8 @@ class RuleSet:
     """Families that any block, for whatever audience, has rules or problems of."""
     _lanes: Mapping[LaneKey[Any], Lane[Any]] = field(default_factory=dict, compare=False, repr=False)
     _bound: Mapping[Family, str] = field(default_factory=dict, compare=False, repr=False)
-    _has_audience: bool = field(default=False, compare=False, repr=False)
+    _audiences: tuple[tuple[Audience, ...], ...] = field(default=(), compare=False, repr=False)
+    """Each audience there is, once: empty where every block binds everybody."""
     _memo: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
@@ -91,7 +92,7 @@ class RuleSet:
             ),
             _lanes={key: Lane(tuple(items)) for key, items in parts.items()},
             _bound=bound,
-            _has_audience=any(block.audience for block in compiled),
+            _audiences=tuple(dict.fromkeys(block.audience for block in compiled if block.audience)),
         )
 
     @property
@@ -130,10 +131,11 @@ class RuleSet:
 
         The same object comes back where no block has one.
         """
-        if not self._has_audience and role is not Role.CONTROLLER:
+        if not self._audiences and role is not Role.CONTROLLER:
             return self
-        mask = tuple(applies(block.audience, requester, role, is_owner=is_owner) for block in self.compiled)
-        return self.remembered(("requester", mask), lambda: self._masked(mask))
+        binding = tuple(applies(audience, requester, role, is_owner=is_owner) for audience in self._audiences)
+        key = ("requester", binding, role is Role.CONTROLLER)
+        return self.remembered(key, lambda: self._for_audiences(binding, everybody=role is not Role.CONTROLLER))
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what *make* made for *key* before, else let it make it.
@@ -146,8 +148,13 @@ class RuleSet:
             self._memo[key] = make()
         return cast("T", self._memo[key])
 
-    def _masked(self, mask: Sequence[bool]) -> RuleSet:
-        picked = [index for index, binds in enumerate(mask) if binds]
+    def _for_audiences(self, binding: Sequence[bool], *, everybody: bool) -> RuleSet:
+        applying = {audience for audience, binds in zip(self._audiences, binding, strict=True) if binds}
+        picked = [
+            index
+            for index, block in enumerate(self.compiled)
+            if (block.audience in applying if block.audience else everybody)
+        ]
         return RuleSet.of(
             [self.blocks[index] for index in picked],
             [replace(self.compiled[index], audience=()) for index in picked],
