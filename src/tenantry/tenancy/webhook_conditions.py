@@ -22,6 +22,7 @@ SUPERUSERS: Final = "system:masters"
 SYSTEM_GROUPS: Final = ("system:nodes", "system:serviceaccounts:kube-system")
 """Kubelets and the control plane's own ServiceAccounts."""
 JUDGED_POD_SUBRESOURCES: Final = ("ephemeralcontainers", "resize")
+_METADATA_PATHS: Final = ("metadata.?labels", "metadata.?annotations")
 
 
 def text(value: str) -> str:
@@ -143,13 +144,17 @@ def not_merely_finishing() -> MatchCondition:
     )
 
 
-_METADATA_PATHS: Final = ("metadata.?labels", "metadata.?annotations")
+def metadata_changes() -> MatchCondition:
+    """Spare an UPDATE that leaves labels and annotations alone: they were judged when they came.
+
+    So the renewal of a Lease costs nothing.
+    """
+    same = " && ".join(f"object.?{path} == oldObject.?{path}" for path in _METADATA_PATHS)
+    return MatchCondition(name="metadata-changes", expression=f"request.operation != 'UPDATE' || !({same})")
 
 
 def something_to_add(*, specs_of: Iterable[str] = ()) -> MatchCondition:
     """Spare an UPDATE that leaves labels and annotations alone and has both of the tenant's labels.
-
-    So the renewal of a Lease costs nothing.
 
     Args:
         specs_of: Plurals whose spec must be unchanged as well.

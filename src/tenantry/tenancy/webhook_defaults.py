@@ -139,7 +139,7 @@ def validating_webhooks(
                 cel.resources_other_than((*OBJECTS, *EVENTS, *RULE_STATUSES)),
                 own,
                 cel.not_managed(),
-                finishing,
+                cel.metadata_changes(),
             ),
         ),
         _validating(
