@@ -1,0 +1,152 @@
+"""``tenantry operator``: run the controllers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from tenantry.foundation.errors import ConfigurationError
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_IGNORED: Final = (
+    "--cache-sync-timeout",
+    "--client-connection-qps",
+    "--client-connection-burst",
+    "--metrics-cert-path",
+    "--metrics-cert-name",
+    "--metrics-cert-key",
+    "--webhook-port",
+    "--webhook-cert-path",
+    "--webhook-cert-name",
+    "--webhook-cert-key",
+    "--tracing-otlp-endpoint",
+    "--tracing-sample-ratio",
+    "--zap-encoder",
+    "--zap-time-encoding",
+    "--zap-stacktrace-level",
+)
+_IGNORED_SWITCHES: Final = ("--metrics-secure", "--enable-http2", "--enable-pprof", "--enable-tracing", "--zap-devel")
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, as Go writes them: ``15s``, ``1m30s``, ``500ms``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        if isinstance(value, float):
+            return value
+        seconds = duration_seconds(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} is no duration: write 15s, 1m30s or 500ms", param, ctx)
+        return seconds
+
+
+def duration_seconds(text: str) -> float | None:
+    """Return the seconds of a Go duration; None where it is none."""
+    rest, seconds = text, 0.0
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789."))
+        unit = next((each for each in ("ms", "s", "m", "h") if rest[digits:].startswith(each)), None)
+        if unit is None or not digits or rest[:digits].count(".") > 1 or rest[:digits] == ".":
+            return None
+        seconds += float(rest[:digits]) * _UNITS[unit]
+        rest = rest[digits + len(unit) :]
+    return seconds if text else None
+
+
+def _ignored(command: Callable[..., None]) -> Callable[..., None]:
+    """Add Capsule's flags that mean nothing here: manifests that set them go on working."""
+    for flag in _IGNORED:
+        command = click.option(flag, hidden=True, expose_value=False, callback=_warn)(command)
+    for flag in _IGNORED_SWITCHES:
+        command = click.option(flag, is_flag=True, hidden=True, expose_value=False, callback=_warn)(command)
+    return command
+
+
+def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
+    if value not in (None, False):
+        click.echo(f"warning: {param.opts[0]} means nothing to tenantry and is ignored", err=True)
+
+
+@click.command()
+@click.option("--namespace", envvar="NAMESPACE", default="capsule-system", show_default=True, show_envvar=True)
+@click.option("--service-account", envvar="SERVICE_ACCOUNT", default="capsule", show_default=True, show_envvar=True)
+@click.option(
+    "--admission-service-account",
+    envvar="ADMISSION_SERVICE_ACCOUNT",
+    default="capsule-admission",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
+@click.option("--service-name", default="capsule-webhook-service", show_default=True, help="Of admission's Service.")
+@click.option("--metrics-addr", default=":8080", show_default=True, help="Where /metrics is served; 0 for nowhere.")
+@click.option("--health-addr", default=":10080", show_default=True, help="Where /healthz and /readyz are served.")
+@click.option(
+    "--enable-leader-election/--disable-leader-election",
+    default=True,
+    show_default=True,
+    help="Without it, this must be the only process.",
+)
+@click.option("--leader-election-lease-duration", type=Duration(), default="15s", show_default=True)
+@click.option("--leader-election-renew-deadline", type=Duration(), default="10s", show_default=True)
+@click.option("--leader-election-retry-period", type=Duration(), default="2s", show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=16, show_default=True, help="Namespaces at a time.")
+@click.option(
+    "--force-delete-namespaces",
+    is_flag=True,
+    help="Strip finalizers in namespaces that keep a Tenant's deletion waiting. Needs rights on everything.",
+)
+@click.option("--log-level", "--zap-log-level", default="info", show_default=True, help="debug, info, warning, error.")
+@click.option("--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG, the pod's own or ~/.kube/config.")
+@click.option("--context", help="Of the kubeconfig.")
+@_ignored
+def operator(**given: Any) -> None:
+    """Run the controllers until SIGTERM; one leads, any number stand by."""
+    # Imported here: `tenantry operator --help` needs neither caches nor an HTTP server.
+    from tenantry.operator.settings import OperatorSettings  # noqa: PLC0415
+    from tenantry.wiring.operator import ElectionSettings, OperatorProcess, run_operator  # noqa: PLC0415
+
+    election = ElectionSettings(
+        enabled=given["enable_leader_election"],
+        lease_seconds=given["leader_election_lease_duration"],
+        renew_seconds=given["leader_election_renew_deadline"],
+        retry_seconds=given["leader_election_retry_period"],
+    )
+    if not election.retry_seconds < election.renew_seconds < election.lease_seconds:
+        raise ConfigurationError(
+            "--leader-election-retry-period must be shorter than --leader-election-renew-deadline, "
+            "and that shorter than --leader-election-lease-duration"
+        )
+    run_operator(
+        OperatorProcess(
+            operator=OperatorSettings(
+                namespace=given["namespace"],
+                service_account=given["service_account"],
+                admission_service_account=given["admission_service_account"],
+                configuration_name=given["configuration_name"],
+                service_name=given["service_name"],
+                identity=_identity(),
+                workers=given["workers"],
+                force_delete_namespaces=given["force_delete_namespaces"],
+            ),
+            election=election,
+            kubeconfig=given["kubeconfig"],
+            context=given["context"],
+            health_address=given["health_addr"],
+            metrics_address=given["metrics_addr"],
+            log_level=given["log_level"],
+        )
+    )
+
+
+def _identity() -> str:
+    """Return a name that no other candidate has; a restarted pod is another candidate."""
+    return f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,159 @@
+"""The controller of Tenants: finalizer, deletion and status; a key is a Tenant's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from tenantry.api.labels import FINALIZER, LEGACY_FINALIZER, NEW_TENANT
+from tenantry.api.meta import CAPSULE_API_VERSION, ObjectMeta, ObjectReference
+from tenantry.api.tenant import Tenant, TenantStatus
+from tenantry.kube.errors import ConflictError, NotFoundError
+from tenantry.kube.events import EventNote
+from tenantry.kube.queue import WorkQueue
+from tenantry.kube.resources import NAMESPACES
+from tenantry.operator.classes import ClusterClasses
+from tenantry.operator.enforcement import RECHECK_SECONDS
+from tenantry.operator.force_deletion import ForceDeletion
+from tenantry.operator.tools import Tools
+from tenantry.tenancy.desired.conditions import FAILED, READY, plain_status, status_of
+from tenantry.tenancy.desired.tenant_status import SpaceReport, TenantSurvey, tenant_status
+
+FINALIZER_MANAGER: Final = "tenantry/finalizer"
+STATUS_INTERVAL_SECONDS: Final = 0.3
+"""While namespaces arrive in a burst, a Tenant's status is written this seldom."""
+_log = structlog.get_logger(__name__)
+
+
+class TenantController:
+    """Reports on tenants, and takes their namespaces down with them."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        classes: ClusterClasses,
+        reports: Mapping[str, SpaceReport],
+        is_policed: Callable[[Tenant], bool],
+        force_deletion: ForceDeletion | None,
+    ) -> None:
+        """Watch nothing yet.
+
+        Args:
+            tools: Shared.
+            classes: For ``status.classes``.
+            reports: How the namespaces' controller fared, by namespace.
+            is_policed: Whether the registered webhooks call admission for all that the tenant's rules are about.
+            force_deletion: None: what keeps a namespace terminating is left to people.
+        """
+        self._tools = tools
+        self._classes = classes
+        self._reports = reports
+        self._is_policed = is_policed
+        self._force_deletion = force_deletion
+        self.queue: WorkQueue[str] = WorkQueue("tenants", min_interval_seconds=STATUS_INTERVAL_SECONDS)
+
+    async def reconcile(self, name: str) -> float | None:
+        """Bring finalizer and status up to date; safe at any time, without any call where nothing differs."""
+        tenant = self._tools.caches.tenants.get(name)
+        if tenant is None:
+            self._tools.book.forget(name)
+            self._tools.enforcement.forget(tenant=name)
+            return None
+        members = self._tools.book.members(tenant)
+        if tenant.metadata.deletion_timestamp:
+            return await self._take_down(tenant, members)
+        tenant = await self._settle_finalizers(tenant, wanted=bool(members))
+        return await self._report(tenant, members)
+
+    async def _take_down(self, tenant: Tenant, members: list[ObjectMeta]) -> float | None:
+        """Delete the namespaces; the finalizer goes with the last of them (R-2)."""
+        if not members:
+            await self._report(tenant, members)
+            await self._settle_finalizers(tenant, wanted=False)
+            return None
+        for namespace in members:
+            if not namespace.deletion_timestamp:
+                await self._delete(namespace)
+        await self._report(tenant, members)
+        if self._force_deletion is None:
+            return None
+        return await self._force_deletion.run(members)
+
+    async def _delete(self, namespace: ObjectMeta) -> None:
+        try:
+            # By uid alone: its labels may change at any time, and whose it is was just read.
+            await self._tools.client.delete(NAMESPACES, namespace.name, uid=namespace.uid, propagation="Background")
+        except (NotFoundError, ConflictError):
+            return  # Gone, or another one of that name: the watch tells.
+        _log.info("namespace.deleted", namespace=namespace.name)
+
+    async def _settle_finalizers(self, tenant: Tenant, *, wanted: bool) -> Tenant:
+        """Have our finalizer exactly while the tenant has namespaces, and Capsule's old one never."""
+        present = tenant.metadata.finalizers
+        others = [each for each in present if each not in {FINALIZER, LEGACY_FINALIZER}]
+        after = [*others, *([FINALIZER] if wanted else [])]
+        if set(after) == set(present):
+            return tenant
+        # With the version, since the whole list is written: another's finalizer may have come meanwhile.
+        patch = {"metadata": {"finalizers": after, "resourceVersion": tenant.metadata.resource_version}}
+        try:
+            return await self._tools.writer.merge(self._tools.caches.tenants, tenant, patch, manager=FINALIZER_MANAGER)
+        except NotFoundError:
+            return tenant
+
+    async def _report(self, tenant: Tenant, members: list[ObjectMeta]) -> float | None:
+        tools = self._tools
+        need = tools.enforcement.tenant(tenant)
+        is_enforced = self._is_policed(tenant) and tools.enforcement.is_seen((need,))
+        survey = TenantSurvey(
+            facts=tools.book.facts(tenant),
+            members=members,
+            reports=self._reports,
+            classes=self._classes.available_to(tenant),
+            is_enforced=is_enforced,
+        )
+        status = tenant_status(survey, now=tools.now())
+        if status != tenant.status:
+            try:
+                await tools.writer.put_status(
+                    tools.caches.tenants,
+                    tenant,
+                    plain_status(status, state=status.state, size=status.size, conditions=[]),
+                )
+            except NotFoundError:
+                return None  # Deleted meanwhile.
+            self._tell(tenant, status)
+        if is_enforced or tenant.metadata.deletion_timestamp:
+            return None
+        tools.enforcement.wait(self.queue.add, tenant.metadata.name, (need,))
+        return RECHECK_SECONDS
+
+    def _tell(self, tenant: Tenant, status: TenantStatus) -> None:
+        """Record the event of a tenant that has just failed."""
+        ready = next((each for each in status.conditions if each.type == READY), None)
+        before = next((each for each in tenant.status.conditions if each.type == READY), None)
+        if ready is None or ready.reason != FAILED or (before is not None and before.message == ready.message):
+            return
+        self._tools.events.record(tenant_event(tenant, reason="ReconcileFailed", note=ready.message))
+
+
+def tenant_event(tenant: Tenant, *, reason: str, note: str) -> EventNote:
+    """Return a warning about *tenant*, for the namespace where events of cluster-wide objects go."""
+    return EventNote(
+        regarding=ObjectReference(
+            api_version=CAPSULE_API_VERSION, kind="Tenant", name=tenant.metadata.name, uid=tenant.metadata.uid
+        ),
+        reason=reason,
+        action="Reconciled",
+        note=note,
+        type="Warning",
+        labels={NEW_TENANT: tenant.metadata.name},
+    )
+
+
+def is_ready(tenant: Tenant) -> bool:
+    """Return whether the stored status says so."""
+    return status_of(tenant.status.conditions, READY) == "True"
