@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from tenantry.tenancy.request import Operation, Request, Role
 from tenantry.tenancy.validation.deprecations import tenant_warnings
 from tenantry.tenancy.validation.expressions import expression_problems
 from tenantry.tenancy.validation.items import item_problems
-from tenantry.tenancy.validation.rules import KindScope, rule_problems
+from tenantry.tenancy.validation.rules import KnownKinds, rule_problems
 from tenantry.tenancy.validation.subjects import binding_problems, user_problems
 from tenantry.tenancy.verdict import ALLOWED, UNCHANGED, Denial, Mutation, Notice, Verdict
 
@@ -34,7 +34,7 @@ class TenantContext:
 
     role: Role
     """``identity.role_of`` the requester."""
-    known_kinds: Callable[[str, str], KindScope | None] | None = None
+    known_kinds: KnownKinds | None = None
     """Scope of a kind, by group selector and kind, None for one that the cluster lacks; None where nobody asked."""
 
 
@@ -94,7 +94,7 @@ def _problems(old: Tenant | None, new: Tenant, context: TenantContext) -> Iterat
     for index, rule in enumerate(spec.rules):
         if rule.permissions is not None:
             yield from binding_problems(f"spec.rules[{index}].permissions.bindings", rule.permissions.bindings)
-    yield from rule_problems(spec.rules, known_kinds=context.known_kinds)
+    yield from rule_problems(spec.rules, known_kinds=context.known_kinds, tenant=new)
     yield from item_problems(spec)
 
 

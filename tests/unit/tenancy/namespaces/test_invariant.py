@@ -157,7 +157,7 @@ def _metadata(namespace: dict[str, Any]) -> ObjectMeta:
 
 
 def _submitted(step: Step, old: dict[str, Any] | None) -> dict[str, Any]:
-    metadata = dict(old["metadata"]) if old else {"name": step.name}
+    metadata: dict[str, Any] = dict(old["metadata"]) if old else {"name": step.name}
     labels = dict(metadata.get("labels", {})) | {"kubernetes.io/metadata.name": step.name}
     if step.user == "controller" and old is not None:
         step = replace(step, label=None)  # It is asked nothing, and trusted with what it writes.
