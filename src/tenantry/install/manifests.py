@@ -30,7 +30,10 @@ def manifests(settings: InstallSettings, *, with_crds: bool = True) -> list[dict
 
 def configuration(settings: InstallSettings) -> dict[str, Any]:
     """Return the default CapsuleConfiguration: one group of users, the built-in webhook entries."""
-    spec: dict[str, Any] = {"users": [{"kind": "Group", "name": labels.DEFAULT_USER_GROUP}]}
+    spec: dict[str, Any] = {
+        "users": [{"kind": "Group", "name": labels.DEFAULT_USER_GROUP}],
+        "enableTLSReconciler": True,
+    }
     if settings.webhook_url is not None:
         client = {"client": {"url": settings.webhook_url}}
         spec["admission"] = {"mutating": client, "validating": client}
