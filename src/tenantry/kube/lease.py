@@ -122,9 +122,9 @@ class LeaderElection:
     async def _renew(self) -> None:
         """Renew for ever; raise when the lease is lost, which cancels the led work."""
         while True:
-            await asyncio.sleep(self._retry_seconds)
             try:
                 async with asyncio.timeout_at(self._claimed_at + self._renew_seconds):
+                    await asyncio.sleep(self._retry_seconds)
                     is_renewed = await self._try("renew")
             except TimeoutError as error:
                 raise _LeaseLostError from error
