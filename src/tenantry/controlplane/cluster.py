@@ -83,9 +83,9 @@ class ControlPlane:
             plane._lifeline = await locked(plane._layout.lifeline, shared=True)
         try:
             # One start at a time: whoever comes second finds it running and joins.
-            turn = await locked(plane._layout.folder / "start.lock")
+            turn = await locked(plane._layout.turn)
             try:
-                if not plane.is_running:
+                if not await plane._settled():
                     wanted = versions or Versions()
                     programs = await asyncio.to_thread(find_programs, wanted, progress)
                     settings = Settings(
@@ -227,11 +227,30 @@ class ControlPlane:
             ControlPlaneError: It still lives after SHUTDOWN_SECONDS.
         """
         if self.is_running:
-            _signal(self.state.supervisor, signal.SIGTERM)
-            if not await eventually(lambda: not self.is_running, SHUTDOWN_SECONDS):
-                pid = self.state.supervisor
-                raise ControlPlaneError(f"the supervisor (pid {pid}) did not stop; end it by: kill -9 {pid}")
+            # Whoever starts it meanwhile waits, and finds it gone, not going.
+            turn = await locked(self._layout.turn)
+            try:
+                await self._end()
+            finally:
+                os.close(turn)
         self.release()
+
+    async def _settled(self) -> bool:
+        """Say whether it is ready, once it is neither on its way up nor on its way down."""
+
+        def is_settled() -> bool:
+            return not self.is_running or self.state.phase == "ready"
+
+        await eventually(is_settled, STARTUP_SECONDS)
+        return self.is_running
+
+    async def _end(self) -> None:
+        if not self.is_running:
+            return
+        pid = self.state.supervisor
+        _signal(pid, signal.SIGTERM)
+        if not await eventually(lambda: not self.is_running, SHUTDOWN_SECONDS):
+            raise ControlPlaneError(f"the supervisor (pid {pid}) did not stop; end it by: kill -9 {pid}")
 
     def release(self) -> None:
         """Say that this process needs it no more; it stops with the last that does."""

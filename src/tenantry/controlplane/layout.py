@@ -37,6 +37,11 @@ class Layout:
         return self.folder / "supervisor.lock"
 
     @property
+    def turn(self) -> Path:
+        """Held exclusively by whoever starts or stops the control plane, while he does."""
+        return self.folder / "turn.lock"
+
+    @property
     def lifeline(self) -> Path:
         """Held shared by each process that needs the control plane."""
         return self.folder / "lifeline.lock"

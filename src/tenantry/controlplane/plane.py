@@ -45,8 +45,8 @@ class Plane:
         self._arguments = arguments(self._layout, ports, programs)
         self._probe: Probe | None = None
 
-    def start(self) -> None:
-        """Bring everything up; return when pods can be created.
+    def start(self, report: Callable[[], None]) -> None:
+        """Bring everything up; *report* after each component; return when pods can be created.
 
         Raises:
             StartError: A component ended or did not become healthy in time.
@@ -57,9 +57,11 @@ class Plane:
         self._probe = probe = Probe.of(self.ports, self._layout.kubeconfig)
         for component in (Component.ETCD, Component.API_SERVER):
             self._run(component)
+            report()
             self._wait(component, partial(probe.is_healthy, component), "its health check failed")
         for component in _AFTER_THE_API_SERVER:
             self._run(component)
+            report()
         self._create_nodes(probe)
         for component in _AFTER_THE_API_SERVER:
             self._wait(component, partial(probe.is_healthy, component), "its health check failed")

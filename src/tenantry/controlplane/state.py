@@ -9,7 +9,7 @@ from tenantry.controlplane.files import write_atomically
 from tenantry.controlplane.layout import Layout
 from tenantry.foundation.codec import DecodeError, Model, decode, encode
 
-Phase = Literal["starting", "ready", "failed", "stopped"]
+Phase = Literal["starting", "ready", "stopping", "failed", "stopped"]
 
 
 class Ports(Model, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import Final
 
 from tenantry.controlplane.components import KUBECTL
@@ -44,11 +45,12 @@ def _supervise(settings: Settings, attention: Attention) -> int:
             if plane.revive():
                 _report(plane, "ready")
     except StopRequested:
+        _report(plane, "stopping")
         plane.stop()
         _report(plane, "stopped")
         return 0
     except StartError as error:
-        plane.stop()
+        plane.stop()  # Before the report: who reads that it failed may rely on nothing being left.
         _report(plane, "failed", Failure(component=error.component, why=error.why, last_lines=error.last_lines))
         return 1
     finally:
@@ -59,14 +61,15 @@ def _started(plane: Plane, attention: Attention) -> Plane:
     for attempt in range(1, PORT_ATTEMPTS + 1):
         _report(plane, "starting")
         try:
-            plane.start()
+            plane.start(partial(_report, plane, "starting"))
         except StartError as error:
+            plane.stop()
             port_taken = any("address already in use" in line for line in error.last_lines)
             if not port_taken or attempt == PORT_ATTEMPTS:
                 raise
-            plane.stop()
             plane = Plane(plane.settings, choose_ports(Ports()), attention)
         except StopRequested:
+            _report(plane, "stopping")
             plane.stop()
             raise
         else:

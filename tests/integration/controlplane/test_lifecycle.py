@@ -129,6 +129,14 @@ async def test_it_lives_until_the_last_user_lets_go(tmp_path: Path, eventually: 
     assert second.state.phase == "stopped"
 
 
+async def test_a_start_during_a_stop_comes_after_it(private_control_plane: ControlPlane) -> None:
+    before = private_control_plane.state.supervisor
+    _, again = await asyncio.gather(private_control_plane.stop(), ControlPlane.start(private_control_plane.folder))
+    assert again.state.supervisor != before
+    assert all(status.healthy for status in again.status())
+    again.release()
+
+
 async def test_two_run_side_by_side(control_plane: ControlPlane, private_control_plane: ControlPlane) -> None:
     await create_namespace(private_control_plane, "only-here")
     assert "only-here" not in await run(control_plane, "get", "namespaces", "-o", "name")
