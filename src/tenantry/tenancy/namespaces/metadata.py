@@ -7,11 +7,13 @@ from typing import Final, NamedTuple
 
 from tenantry.api import labels
 from tenantry.api.meta import ObjectMeta
+from tenantry.api.rules import NamespaceRule
 from tenantry.api.selecting import matches
 from tenantry.api.shared import AdditionalMetadata, AllowedList
 from tenantry.api.tenant import NamespaceOptions, Tenant
-from tenantry.foundation.templates import TemplateError, fast_render
+from tenantry.foundation.templates import TemplateError, fast_render, is_template
 from tenantry.tenancy.rules.effective import effective_rules
+from tenantry.tenancy.rules.kinds import NAMESPACE
 from tenantry.tenancy.rules.metadata import namespace_metadata
 from tenantry.tenancy.rules.ruleset import EMPTY_RULES, RuleSet
 
@@ -106,10 +108,15 @@ def selection_view(tenant: Tenant, namespace: ObjectMeta, previous: AdditionalMe
 
 
 def metadata_rules(tenant: Tenant, namespace: ObjectMeta) -> RuleSet:
-    """Return the effective rules, or none where no rule of *tenant* is about metadata: most are not compiled for it."""
-    if any(rule.enforce is not None and rule.enforce.metadata for rule in tenant.spec.rules):
+    """Return the effective rules, or none where no rule of *tenant* can be about Namespaces: that spares compiling."""
+    if any(_may_name_namespaces(rule) for rule in tenant.spec.rules):
         return effective_rules(tenant, namespace)
     return EMPTY_RULES
+
+
+def _may_name_namespaces(rule: NamespaceRule) -> bool:
+    kinds = (kind for entry in (rule.enforce.metadata if rule.enforce else ()) for kind in entry.kinds)
+    return any(kind == NAMESPACE or is_template(kind) for kind in kinds)  # No glob is ever about them (RL-18).
 
 
 def identity_labels(tenant: Tenant, namespace: ObjectMeta) -> dict[str, str]:

@@ -9,8 +9,8 @@ import pytest
 
 from tenantry.api.configuration import CapsuleConfigurationSpec
 from tenantry.api.meta import ObjectMeta
-from tenantry.api.shared import CoreOwner, UserSpec
-from tenantry.api.tenant import Tenant, TenantSpec
+from tenantry.api.shared import AdditionalMetadata, CoreOwner, UserSpec
+from tenantry.api.tenant import NamespaceOptions, Tenant, TenantSpec
 from tenantry.foundation.codec import Raw, encode
 from tenantry.tenancy.identity import role_of
 from tenantry.tenancy.namespaces.context import NamespaceContext
@@ -453,3 +453,42 @@ def test_nobody_takes_a_namespace_off_the_nodes_of_its_tenant(user: str, value: 
     refused = _ask(user, old, new, tenants=tenants).refused
 
     assert refused.startswith(f"the annotation {NODE_SELECTOR} is enforced by tenant 'a' as 'disk=ssd,pool=oil'")
+
+
+MANAGING = {
+    "a": _view(
+        "a",
+        TenantSpec(
+            cordoned=True,
+            node_selector={"pool": "a"},
+            namespace_options=NamespaceOptions(additional_metadata=AdditionalMetadata(labels={"team": "a"})),
+        ),
+    ),
+    "b": _view("b", TenantSpec(node_selector={"pool": "b"})),
+}
+
+
+def _managed_by_a() -> dict[str, Any]:
+    namespace = _namespace("a", "a")
+    namespace["metadata"]["labels"] |= {"team": "a", "projectcapsule.dev/cordoned": "true", "own": "1"}
+    namespace["metadata"]["annotations"] = {NODE_SELECTOR: "pool=a", "own": "1"}
+    return namespace
+
+
+def test_a_released_namespace_loses_what_its_tenant_managed() -> None:
+    """Nobody else would take it away: the namespace is no tenant's any more."""
+    submitted, released = _managed_by_a(), _namespace(None)
+    del submitted["metadata"]["labels"][LABEL], submitted["metadata"]["ownerReferences"]
+    released["metadata"]["labels"]["own"] = "1"
+    released["metadata"]["annotations"] = {"own": "1"}
+
+    assert _ask("administrator", _managed_by_a(), submitted, tenants=MANAGING) == Answer(stored=released)
+
+
+def test_a_migrated_namespace_gets_what_the_new_tenant_manages_instead() -> None:
+    submitted, migrated = _managed_by_a(), _namespace("b", "b")
+    submitted["metadata"]["labels"][LABEL] = "b"
+    migrated["metadata"]["labels"]["own"] = "1"
+    migrated["metadata"]["annotations"] = {NODE_SELECTOR: "pool=b", "own": "1"}
+
+    assert _ask("administrator", _managed_by_a(), submitted, tenants=MANAGING) == Answer(stored=migrated)
