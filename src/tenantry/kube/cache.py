@@ -15,9 +15,10 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.kube.backoff import Backoff
 from tenantry.kube.client import Client
 from tenantry.kube.errors import GoneError, NotFoundError
+from tenantry.kube.requests import given
 from tenantry.kube.resources import KubernetesObject, Resource
 from tenantry.kube.selectors import surely_matches
-from tenantry.kube.store import Change, Store, version_of
+from tenantry.kube.store import Change, Key, Store, version_of
 from tenantry.kube.watch import WatchEvent
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -62,12 +63,15 @@ class Cache(Generic[T]):
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
+        self._selectors = given(labelSelector=label_selector, fieldSelector=field_selector)
         self._transform = transform
         self._store: Store[T] = Store(indexes)
         self._synced = asyncio.Event()
         self._watch_version: str | None = None
         self.last_contact = 0.0
         """Monotonic seconds of the last word from the server; 0 before the first."""
+        self.last_error: str | None = None
+        """Why the server is not followed right now; None while it is."""
 
     @property
     def synced(self) -> bool:
@@ -87,8 +91,8 @@ class Cache(Generic[T]):
         return len(self._store)
 
     def get(self, name: str, namespace: str | None = None) -> T | None:
-        """Return the object, or None."""
-        return self._store.get((namespace or "", name))
+        """Return the object, or None; a cache of one namespace knows which."""
+        return self._store.get(self._key(name, namespace))
 
     def values(self) -> Collection[T]:
         """Return all objects, in no particular order; later changes do not show in it."""
@@ -116,7 +120,7 @@ class Cache(Generic[T]):
 
         With *uid* or *resource_version* only where that very object, or state, is held.
         """
-        self._store.forget((namespace or "", name), uid=uid, resource_version=resource_version)
+        self._store.forget(self._key(name, namespace), uid=uid, resource_version=resource_version)
 
     async def run(self) -> None:
         """Keep the objects up to date until cancelled; no failure of the server ends it."""
@@ -144,9 +148,11 @@ class Cache(Generic[T]):
 
         It would accept a watch from its future, and then stay silent.
         """
-        if self._watch_version is not None and await self._client.version(self.resource, self._namespace) < int(
-            self._watch_version
-        ):
+        if self._watch_version is None:
+            return
+        # With the selectors: rights may be limited to them.
+        version = await self._client.version(self.resource, self._namespace, selectors=self._selectors)
+        if version < int(self._watch_version):
             _log.warning("cache.server_went_back", kind=self.resource.kind, known=self._watch_version)
             self._watch_version = None
 
@@ -160,20 +166,21 @@ class Cache(Generic[T]):
         self._store.replace((self._kept(obj) for obj in listing.items), int(listing.resource_version or 0))
         self._watch_version = listing.resource_version
         self.last_contact = monotonic()
+        self.last_error = None
         if not self._synced.is_set():
             _log.debug("cache.synced", kind=self.resource.kind, objects=len(self))
             self._synced.set()
 
     async def _watch(self, backoff: Backoff) -> None:
         assert self._watch_version is not None
-        selectors = {"labelSelector": self._label_selector, "fieldSelector": self._field_selector}
         async with self._client.watching(
             self.resource,
             self._namespace,
             resource_version=self._watch_version,
-            selectors={key: value for key, value in selectors.items() if value},
+            selectors=self._selectors,
         ) as batches:
             self.last_contact = monotonic()
+            self.last_error = None
             async with aclosing(batches):
                 async for batch in batches:
                     backoff.reset()  # Only now: a server that accepts watches and drops them is failing.
@@ -192,12 +199,16 @@ class Cache(Generic[T]):
         # The event's own, not the highest seen: the watch goes on from what it sent.
         self._watch_version = event.object.metadata.resource_version
 
+    def _key(self, name: str, namespace: str | None) -> Key:
+        return (namespace or self._namespace or "" if self.resource.namespaced else "", name)
+
     def _kept(self, obj: T) -> T:
         if self.resource.is_metadata_only and not isinstance(obj, PartialObject):
             obj = cast("T", PartialObject(metadata=obj.metadata))
         return self._transform(obj) if self._transform is not None else obj
 
     def _log_failure(self, error: TenantryError) -> None:
+        self.last_error = str(error)
         # A kind that is not served (yet) is no trouble of its own: whoever needs it says so.
         log = _log.info if isinstance(error, NotFoundError) else _log.warning
         log("cache.interrupted", kind=self.resource.kind, synced=self.synced, error=str(error))

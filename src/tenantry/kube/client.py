@@ -113,10 +113,12 @@ class Client:
 
         return await fetch_all(fetch, resource, page_size=page_size)
 
-    async def version(self, resource: Resource[T], namespace: str | None = None) -> int:
-        """Return the resource version that a list would have now; 0 where the server tells none."""
-        body = await self._exchange("GET", url_of(resource.path(namespace), {"limit": "1"}), "list", resource)
-        return list_version(body)
+    async def version(
+        self, resource: Resource[T], namespace: str | None = None, *, selectors: Mapping[str, str]
+    ) -> int:
+        """Return the resource version that a list with *selectors* would have now; 0 where the server tells none."""
+        url = url_of(resource.path(namespace), {**selectors, "limit": "1"})
+        return list_version(await self._exchange("GET", url, "list", resource))
 
     async def create(
         self,

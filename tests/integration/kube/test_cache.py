@@ -16,8 +16,8 @@ from tenantry.api.meta import PartialObject
 from tenantry.controlplane.cluster import ControlPlane
 from tenantry.kube.cache import Cache, Change
 from tenantry.kube.client import Client
-from tenantry.kube.config import load_config
-from tenantry.kube.resources import CONFIG_MAPS, NAMESPACES, Resource
+from tenantry.kube.config import Impersonation, load_config
+from tenantry.kube.resources import CONFIG_MAPS, NAMESPACES, ROLE_BINDINGS, Resource
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
 
@@ -234,6 +234,31 @@ async def test_a_connection_that_is_dead_without_saying_so_is_given_up(
         wire.freeze()
         await admin.create(CONFIG_MAPS, _map("b", namespace))
         await eventually(lambda: cache.get("b", namespace))
+
+
+async def test_rights_on_one_name_suffice_for_a_cache_of_it(
+    admin: Client, wired: Client, wire: Any, namespace: str, eventually: Eventually
+) -> None:
+    """After a cut too: whatever is asked of the server to go on keeps to the selector."""
+    role = {
+        "metadata": {"name": "one", "namespace": namespace},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"], "resourceNames": ["a"]}],
+    }
+    await admin.request("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles", body=role)
+    binding = {
+        "metadata": {"name": "one", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "one"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}],
+    }
+    await admin.create(ROLE_BINDINGS, binding)
+    reader = wired.impersonating(Impersonation("reader"))
+    cache = Cache(reader, CONFIG_MAPS, namespace=namespace, field_selector="metadata.name=a")
+    async with _running(cache):
+        await admin.create(CONFIG_MAPS, _map("a", namespace, k="1"))
+        await eventually(lambda: cache.get("a"))
+        wire.cut_once()
+        changed = await admin.patch(CONFIG_MAPS, "a", namespace, patch={"data": {"k": "2"}}, kind="merge")
+        await eventually(lambda: cache.get("a") == changed)
 
 
 async def test_a_restart_of_the_api_server_loses_nothing_and_leaves_nothing(

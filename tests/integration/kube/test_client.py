@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from tenantry.api.core import ConfigMap
 from tenantry.api.meta import ObjectMeta, PartialObject
 from tenantry.controlplane.cluster import ControlPlane
-from tenantry.foundation.codec import decode_any
+from tenantry.foundation.codec import decode_any, encode
 from tenantry.kube import resources
 from tenantry.kube.client import Client
 from tenantry.kube.config import ClusterConfig, Impersonation, load_config
@@ -25,6 +27,7 @@ from tenantry.kube.errors import (
     InvalidObjectError,
     NotFoundError,
 )
+from tenantry.kube.exec_plugin import ExecPlugin
 from tenantry.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     CONFIG_MAPS,
@@ -325,6 +328,52 @@ async def test_several_clusters_are_served_by_one_process(
         with pytest.raises(ForbiddenError, match=user):
             await two.get(NAMESPACES, namespace)
         assert (await one.get(NAMESPACES, namespace)).metadata.name == namespace
+
+
+async def test_a_plugin_may_log_in_with_a_certificate(
+    admin: Client, admin_config: ClusterConfig, tmp_path: Path
+) -> None:
+    certificate = admin_config.tls.certificate
+    assert certificate is not None
+    status = {
+        "clientCertificateData": certificate.certificate.read().decode(),
+        "clientKeyData": certificate.key.read().decode(),
+    }
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    (tmp_path / "answer").write_bytes(encode(answer))
+    plugin = ExecPlugin(command="cat", args=(str(tmp_path / "answer"),))
+    config = replace(admin_config, tls=TlsSettings(ca=admin_config.tls.ca), credentials=plugin)
+
+    async with Client(config) as client:
+        assert (await client.get(NAMESPACES, "default")) == await admin.get(NAMESPACES, "default")
+
+
+async def test_a_server_is_reached_through_a_proxy(admin: Client, admin_config: ClusterConfig) -> None:
+    """CONNECT (RFC 9110, 9.3.6), with TLS inside to the server itself."""
+    asked: list[str] = []
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.splitlines()[0])
+        host, _, port = head.split()[1].rpartition(":")
+        server_reader, server_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(_pump(reader, server_writer), _pump(server_reader, writer))
+
+    async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy:
+        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        async with Client(replace(admin_config, proxy_url=url)) as client:
+            assert (await client.get(NAMESPACES, "default")) == await admin.get(NAMESPACES, "default")
+
+    assert asked == [f"CONNECT {admin_config.server.removeprefix('https://')} HTTP/1.1"]
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+    finally:
+        writer.close()
 
 
 _SERVED = [

@@ -133,9 +133,10 @@ async def test_a_failing_server_deletes_nothing(serve: Serve, eventually: Any) -
         collection.is_served = False
         await collection.send("ERROR", {"code": 410, "message": "too old"})
         await eventually(lambda: collection.refusals >= 2)
-        assert (cache.synced, _held(cache)) == (True, {"a": 90})
+        assert (cache.synced, _held(cache), cache.last_error) == (True, {"a": 90}, "no such kind")
         collection.is_served = True
         await eventually(lambda: len(collection.watches_from) == 2)
+        await eventually(lambda: cache.last_error is None)
         assert _held(cache) == {"a": 90}
 
     await _with_cache(serve, collection, scenario)
