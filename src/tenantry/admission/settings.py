@@ -25,6 +25,8 @@ class AdmissionSettings:
     """Of the pod, or the host; unique among the replicas."""
     worker: int = 0
     """Which of the processes that share the port this is."""
+    drain_seconds: float = 0.0
+    """How long a worker that is told to stop goes on answering, no longer ready: until the Service has let go of it."""
 
     @property
     def own_accounts(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -118,10 +119,14 @@ class Worker:
         async with _until_written(self._acknowledger), _port(self, self._settings):
             self.is_serving = True
             _log.info("admission.serving", port=self._settings.port, worker=self._settings.worker)
+            # What is in memory now stays there: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             try:
                 await self._acknowledger.run()
             finally:
                 self.is_serving = False
+                await asyncio.sleep(self._settings.drain_seconds)
 
     def server(self) -> ReviewServer:
         """Return the HTTP edge of this worker."""

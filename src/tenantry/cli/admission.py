@@ -1,0 +1,164 @@
+"""``tenantry admission``: answer reviews; take the webhooks off in an emergency, and put them back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+_WORKER_COMMAND: Final = (sys.executable, "-c", "from tenantry.cli.main import main; main()")
+_IGNORED: Final = (
+    "--cache-sync-timeout",
+    "--client-connection-qps",
+    "--client-connection-burst",
+    "--leader-election-lease-duration",
+    "--leader-election-renew-deadline",
+    "--leader-election-retry-period",
+    "--zap-encoder",
+    "--zap-time-encoding",
+    "--zap-stacktrace-level",
+)
+_IGNORED_SWITCHES: Final = ("--enable-leader-election", "--enable-http2", "--enable-pprof", "--zap-devel")
+
+_namespace = click.option(
+    "--namespace", envvar="NAMESPACE", default="capsule-system", show_default=True, show_envvar=True
+)
+_kubeconfig = click.option(
+    "--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG, the pod's own or ~/.kube/config."
+)
+_context = click.option("--context", help="Of the kubeconfig.")
+
+
+def _ignored(command: Callable[..., None]) -> Callable[..., None]:
+    """Add Capsule's flags that mean nothing here: manifests that set them go on working."""
+    for flag in _IGNORED:
+        command = click.option(flag, hidden=True, expose_value=False, callback=_warn)(command)
+    for flag in _IGNORED_SWITCHES:
+        command = click.option(flag, is_flag=True, hidden=True, expose_value=False, callback=_warn)(command)
+    return command
+
+
+def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
+    if value not in (None, False):
+        click.echo(f"warning: {param.opts[0]} means nothing to tenantry admission and is ignored", err=True)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def admission(context: click.Context) -> None:
+    """Answer the API server's admission reviews; without a command, as `serve` with its defaults."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@admission.command()
+@_namespace
+@click.option("--service-account", envvar="SERVICE_ACCOUNT", default="capsule", show_default=True, show_envvar=True)
+@click.option(
+    "--admission-service-account",
+    envvar="ADMISSION_SERVICE_ACCOUNT",
+    default="capsule-admission",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
+@click.option("--webhook-host", help="Address to listen on.  [default: all]")
+@click.option("--webhook-port", type=click.IntRange(0, 65535), default=9443, show_default=True)
+@click.option(
+    "--webhook-cert-path",
+    type=click.Path(path_type=Path),
+    help="Folder of the certificate; without it, the Secret that the CapsuleConfiguration names (capsule-tls).",
+)
+@click.option("--webhook-cert-name", default="tls.crt", show_default=True)
+@click.option("--webhook-cert-key", default="tls.key", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the port.")
+@click.option("--metrics-addr", default=":8080", show_default=True, help="Where /metrics is served; 0 for nowhere.")
+@click.option("--health-addr", default=":10080", show_default=True, help="Where /healthz and /readyz are served.")
+@click.option(
+    "--shutdown-delay",
+    type=click.FloatRange(0, 20),
+    help="Seconds to go on answering after SIGTERM.  [default: 5 in a pod, else 0]",
+)
+@click.option("--log-level", "--zap-log-level", default="info", show_default=True, help="debug, info, warning, error.")
+@_kubeconfig
+@_context
+@click.option("--worker-index", type=int, hidden=True, default=0)
+@click.option("--status-folder", type=click.Path(path_type=Path), hidden=True)
+@_ignored
+def serve(**given: Any) -> None:
+    """Answer reviews until SIGTERM; any number of replicas answer side by side."""
+    # Imported here: `tenantry admission --help` needs neither caches nor an HTTP server.
+    from tenantry.wiring.admission import run_admission  # noqa: PLC0415
+
+    process = _process(given)
+    if given["workers"] > 1 and process.status_folder is None:
+        from tenantry.wiring.admission_workers import supervise  # noqa: PLC0415
+
+        supervise(process, (*_WORKER_COMMAND, *sys.argv[1:]), workers=given["workers"])
+    else:
+        run_admission(process)
+
+
+def _process(given: dict[str, Any]) -> Any:
+    from tenantry.admission.certificates import CertificateFiles  # noqa: PLC0415
+    from tenantry.admission.settings import AdmissionSettings  # noqa: PLC0415
+    from tenantry.wiring.admission import AdmissionProcess  # noqa: PLC0415
+
+    folder = given["webhook_cert_path"]
+    delay = given["shutdown_delay"]
+    return AdmissionProcess(
+        admission=AdmissionSettings(
+            namespace=given["namespace"],
+            service_account=given["service_account"],
+            admission_service_account=given["admission_service_account"],
+            configuration_name=given["configuration_name"],
+            host=given["webhook_host"],
+            port=given["webhook_port"],
+            certificate=None
+            if folder is None
+            else CertificateFiles(folder=folder, certificate=given["webhook_cert_name"], key=given["webhook_cert_key"]),
+            identity=os.environ.get("POD_NAME") or socket.gethostname(),
+            worker=given["worker_index"],
+            drain_seconds=delay if delay is not None else 5.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.0,
+        ),
+        kubeconfig=given["kubeconfig"],
+        context=given["context"],
+        health_address=given["health_addr"],
+        metrics_address=given["metrics_addr"],
+        log_level=given["log_level"],
+        status_folder=given["status_folder"],
+    )
+
+
+@admission.command()
+@_namespace
+@_kubeconfig
+@_context
+def disarm(namespace: str, kubeconfig: str | None, context: str | None) -> None:
+    """Take the webhooks off, and keep them off: writes pass unjudged until `arm`.
+
+    For when admission keeps a cluster from recovering. It needs the API server alone, no
+    running part of tenantry; doing it again changes nothing.
+    """
+    from tenantry.wiring.admission_switch import disarm_admission  # noqa: PLC0415
+
+    for line in asyncio.run(disarm_admission(namespace, kubeconfig=kubeconfig, context=context)):
+        click.echo(line)
+
+
+@admission.command()
+@_namespace
+@_kubeconfig
+@_context
+def arm(namespace: str, kubeconfig: str | None, context: str | None) -> None:
+    """Undo `disarm`: the operator registers the webhooks again, once an admission server is ready."""
+    from tenantry.wiring.admission_switch import arm_admission  # noqa: PLC0415
+
+    for line in asyncio.run(arm_admission(namespace, kubeconfig=kubeconfig, context=context)):
+        click.echo(line)
