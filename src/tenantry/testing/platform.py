@@ -110,7 +110,7 @@ class Platform:
             ),
             admission=Part(
                 name="admission",
-                arguments=("admission", "serve", f"--webhook-port={webhook}", f"--workers={workers}", *arguments),
+                arguments=("admission", "serve", "--webhook-host=127.0.0.1", f"--webhook-port={webhook}", f"--workers={workers}", *arguments),
                 log=folder / "admission.log",
                 health_port=ports[2],
                 metrics_port=ports[3],
@@ -151,7 +151,7 @@ class Platform:
                 f"--kubeconfig={self.folder / account}.kubeconfig",
                 f"--configuration-name={self.settings.configuration_name}",
                 f"--metrics-addr=127.0.0.1:{part.metrics_port}",
-                f"--health-probe-addr=127.0.0.1:{part.health_port}",
+                f"--health-addr=127.0.0.1:{part.health_port}",
                 stdout=log,
                 stderr=log,
                 env=environment,
