@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -15,7 +16,8 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.testing.platform import Platform
 from tour import StepFailedError, Tour, failed, say
 
-EXAMPLES: Final = Path(__file__).resolve().parent.parent / "examples" / "demo"
+ROOT: Final = Path(__file__).resolve().parent.parent
+EXAMPLES: Final = Path("examples") / "demo"
 NAMESPACES: Final = ("oil-production", "oil-development")
 
 
@@ -33,7 +35,9 @@ async def demo(folder: Path) -> None:
         started = time.monotonic()
         platform = await Platform.start(plane, folder / "tenantry")
         try:
-            say(f"   ready after {time.monotonic() - started:.0f} s, with the rights that those manifests give, no more")
+            say(
+                f"   ready after {time.monotonic() - started:.0f} s, with the rights that those manifests give, no more"
+            )
             users = {"alice": platform.user("alice"), "bob": platform.user("bob")}
             tour = Tour(platform, users)
             for part in (_tenants, _namespaces, _contents, _application, _refusals, _cordon, _edit):
@@ -46,6 +50,7 @@ async def demo(folder: Path) -> None:
 
 async def _tenants(tour: Tour) -> None:
     tour.step("The platform engineer applies two tenants: oil, owned by alice, and gas, owned by bob.")
+    say("   (The warnings are Capsule's own deprecations: such fields are enforced all the same.)")
     await tour.do("admin", "apply", "-f", str(EXAMPLES / "oil.yaml"), "-f", str(EXAMPLES / "gas.yaml"))
     await tour.shows(
         "get", "tenants", what="both tenants are ready", expect=lambda found: _ready_names(found) == ["gas", "oil"]
@@ -59,7 +64,11 @@ async def _namespaces(tour: Tour) -> None:
         await tour.do("alice", "create", "namespace", name)
     await tour.do("bob", "create", "namespace", "gas-production")
     await tour.shows(
-        "get", "tenant", "oil", what="the tenant counts them", expect=lambda oil: oil["status"]["size"] == len(NAMESPACES)
+        "get",
+        "tenant",
+        "oil",
+        what="the tenant counts them",
+        expect=lambda oil: oil["status"]["size"] == len(NAMESPACES),
     )
 
 
@@ -67,7 +76,12 @@ async def _contents(tour: Tour) -> None:
     tour.step("Each namespace received what its tenant says: rights, quota, limits, network policy, labels.")
     for kind, count in (("rolebindings", 2), ("resourcequotas", 1), ("limitranges", 1), ("networkpolicies", 1)):
         await tour.shows(
-            "get", kind, "-n", "oil-production", what=f"{count} of {kind}", expect=lambda found, count=count: len(found["items"]) == count
+            "get",
+            kind,
+            "-n",
+            "oil-production",
+            what=f"{count} of {kind}",
+            expect=lambda found, count=count: len(found["items"]) == count,
         )
     await tour.do("admin", "get", "rolebindings,resourcequotas,limitranges,networkpolicies", "-n", "oil-production")
     await tour.shows(
@@ -96,9 +110,13 @@ async def _refusals(tour: Tour) -> None:
     await tour.do("alice", "create", "namespace", "oil-test")
     await tour.refused("alice", "create", "namespace", "oil-too-many", because="Cannot exceed Namespace quota")
     tour.step("an attempt to take over a namespace that is not hers (kube-system, then bob's),")
-    label = json.dumps({"metadata": {"labels": {"capsule.clastix.io/tenant": "oil"}}})
     for name in ("kube-system", "gas-production"):
-        await tour.refused("alice", "patch", "namespace", name, "--type=merge", "-p", label, because="namespace")
+        stolen = {"metadata": {"name": name, "labels": {"capsule.clastix.io/tenant": "oil"}}}
+        manifest = json.dumps({"apiVersion": "v1", "kind": "Namespace", **stolen})
+        # Not kubectl patch: it reads first, which Kubernetes itself refuses; the write is what must not work.
+        await tour.refused(
+            "alice", "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest, because="namespace"
+        )
     tour.step("and a Service of a type that bob's tenant does not allow.")
     await tour.refused(
         "bob", "create", "service", "nodeport", "door", "--tcp=80", "-n", "gas-production", because="NodePort"
@@ -123,7 +141,12 @@ async def _edit(tour: Tour) -> None:
     await tour.do("admin", "patch", "tenant", "oil", "--type=json", "-p", patch)
     for name in (*NAMESPACES, "oil-test"):
         await tour.shows(
-            "get", "limitranges", "-n", name, what=f"{name} has the second LimitRange", expect=lambda found: len(found["items"]) == 2
+            "get",
+            "limitranges",
+            "-n",
+            name,
+            what=f"{name} has the second LimitRange",
+            expect=lambda found: len(found["items"]) == 2,
         )
 
 
@@ -139,6 +162,7 @@ def _ready_names(found: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Run the demo in a folder that goes afterwards."""
     started = time.monotonic()
+    os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="tenantry-demo-") as folder:
         try:
             asyncio.run(demo(Path(folder)))

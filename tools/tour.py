@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ class StepFailedError(Exception):
 def say(text: str = "", style: str = "") -> None:
     """Print *text*, in *style* where a person looks at it."""
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(f"{style}{text}{_END}" if style and colours else text, flush=True)  # noqa: T201  # a demo talks
+    print(f"{style}{text}{_END}" if style and colours else text, flush=True)  # a demo talks
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Tour:
     platform: Platform
     users: dict[str, Path]
     _step: int = 0
+    _warned: set[str] = field(default_factory=set)
 
     def step(self, text: str) -> None:
         """Begin a step."""
@@ -86,9 +87,14 @@ class Tour:
 
     async def _run(self, who: str, arguments: tuple[str, ...], stdin: str | None) -> Completed:
         say(f"   {who}$ kubectl {' '.join(_shown(argument) for argument in arguments)}", _DIM)
+        if stdin is not None:
+            say(f"       < {stdin}", _DIM)
         done = await self.platform.kubectl(*arguments, user=self.users.get(who), stdin=stdin, check=False)
-        if text := done.output.rstrip():
-            say(textwrap.indent(_wrapped(text), "     "))
+        for line in done.output.splitlines():
+            # Each warning once: an edit brings all of them again.
+            if line and not (line.startswith("Warning:") and line in self._warned):
+                say(textwrap.indent(_wrapped(line), "     "))
+            self._warned.add(line)
         return done
 
 
@@ -101,5 +107,5 @@ def _shown(argument: str) -> str:
     return f"'{argument}'" if any(character in argument for character in " {}*") else argument
 
 
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.fill(line, 112, subsequent_indent="  ") if len(line) > 116 else line for line in text.splitlines())
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, 112, subsequent_indent="  ") if len(line) > 116 else line

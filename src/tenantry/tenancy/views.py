@@ -11,15 +11,15 @@ from tenantry.api.configuration import CapsuleConfigurationSpec
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.shared import CoreOwner, UserSpec
 from tenantry.api.tenant import Tenant
-from tenantry.tenancy.rules.ruleset import RuleSet
 from tenantry.tenancy.request import Role
+from tenantry.tenancy.rules.ruleset import RuleSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """What holds for the whole installation."""
 
-    configuration: CapsuleConfigurationSpec = CapsuleConfigurationSpec()
+    configuration: CapsuleConfigurationSpec = field(default_factory=CapsuleConfigurationSpec)
     users: tuple[UserSpec, ...] = ()
     """Effective Capsule users: ``identity.capsule_users`` of the configuration and the TenantOwners (I-2)."""
     own_accounts: frozenset[str] = frozenset()

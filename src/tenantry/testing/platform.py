@@ -27,7 +27,7 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.install.settings import InstallSettings
 
 READY_SECONDS: Final = 60.0
-TOKEN_DURATION: Final = "24h"
+TOKEN_DURATION: Final = "24h"  # noqa: S105  # how long it lives, not the token
 LAST_LINES: Final = 15
 
 
@@ -80,9 +80,7 @@ class Platform:
     kubectl_program: Path
 
     @classmethod
-    async def start(
-        cls, plane: ControlPlane, folder: Path, *, workers: int = 1, arguments: Sequence[str] = ()
-    ) -> Self:
+    async def start(cls, plane: ControlPlane, folder: Path, *, workers: int = 1, arguments: Sequence[str] = ()) -> Self:
         """Install on *plane* and run both processes; return when the webhooks are registered.
 
         Args:
@@ -94,7 +92,7 @@ class Platform:
         Raises:
             PlatformError: Naming the part, with the last lines of its log.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  # once, before anything else runs
         webhook, *ports = _free_ports(5)
         settings = InstallSettings(webhook_url=f"https://127.0.0.1:{webhook}", admission_workers=workers)
         platform = cls(
@@ -110,7 +108,14 @@ class Platform:
             ),
             admission=Part(
                 name="admission",
-                arguments=("admission", "serve", "--webhook-host=127.0.0.1", f"--webhook-port={webhook}", f"--workers={workers}", *arguments),
+                arguments=(
+                    "admission",
+                    "serve",
+                    "--webhook-host=127.0.0.1",
+                    f"--webhook-port={webhook}",
+                    f"--workers={workers}",
+                    *arguments,
+                ),
                 log=folder / "admission.log",
                 health_port=ports[2],
                 metrics_port=ports[3],
