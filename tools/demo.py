@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +82,7 @@ async def _contents(tour: Tour) -> None:
             "-n",
             "oil-production",
             what=f"{count} of {kind}",
-            expect=lambda found, count=count: len(found["items"]) == count,
+            expect=_has_items(count),
         )
     await tour.do("admin", "get", "rolebindings,resourcequotas,limitranges,networkpolicies", "-n", "oil-production")
     await tour.shows(
@@ -146,8 +147,12 @@ async def _edit(tour: Tour) -> None:
             "-n",
             name,
             what=f"{name} has the second LimitRange",
-            expect=lambda found: len(found["items"]) == 2,
+            expect=_has_items(2),
         )
+
+
+def _has_items(count: int) -> Callable[[Any], bool]:
+    return lambda found: len(found["items"]) == count
 
 
 def _ready_names(found: dict[str, Any]) -> list[str]:
