@@ -34,6 +34,7 @@ from tenantry.kube.cache import Cache
 from tenantry.kube.client import Client
 from tenantry.kube.resources import KubernetesObject, Resource
 from tenantry.operator.settings import OperatorSettings
+from tenantry.operator.sharing import Pool
 from tenantry.tenancy.desired import acknowledgement
 from tenantry.tenancy.desired.membership import referenced_tenants
 
@@ -88,19 +89,28 @@ class Caches:
         self._all: list[Cache[Any]] = []
         add = self._adder(client)
         by_namespace = {BY_NAMESPACE: _namespace}
+        pool = Pool()
         self.tenants = add(kinds.TENANTS)
         self.tenant_owners = add(kinds.TENANT_OWNERS)
         self.configurations = add(kinds.CONFIGURATIONS, field_selector=f"metadata.name={settings.configuration_name}")
-        self.namespaces: Cache[PartialObject] = add(kinds.NAMESPACES.metadata_only(), indexes={BY_TENANT: _references})
-        self.role_bindings: Cache[RoleBinding] = add(kinds.ROLE_BINDINGS, label_selector=_MANAGED, indexes=by_namespace)
-        self.limit_ranges: Cache[LimitRange] = add(kinds.LIMIT_RANGES, label_selector=_MANAGED, indexes=by_namespace)
+        self.namespaces: Cache[PartialObject] = add(
+            kinds.NAMESPACES.metadata_only(), indexes={BY_TENANT: _references}, transform=pool.partial
+        )
+        managed: dict[str, Any] = {"label_selector": _MANAGED, "indexes": by_namespace}
+        self.role_bindings: Cache[RoleBinding] = add(kinds.ROLE_BINDINGS, transform=pool.role_binding, **managed)
+        self.limit_ranges: Cache[LimitRange] = add(kinds.LIMIT_RANGES, transform=pool.limit_range, **managed)
         self.network_policies: Cache[NetworkPolicy] = add(
-            kinds.NETWORK_POLICIES, label_selector=_MANAGED, indexes=by_namespace
+            kinds.NETWORK_POLICIES, transform=pool.network_policy, **managed
         )
         self.resource_quotas: Cache[ResourceQuota] = add(
-            kinds.RESOURCE_QUOTAS, label_selector=_MANAGED, indexes=by_namespace | {BY_TENANT: _tenant_label}
+            kinds.RESOURCE_QUOTAS,
+            label_selector=_MANAGED,
+            indexes=by_namespace | {BY_TENANT: _tenant_label},
+            transform=pool.resource_quota,
         )
-        self.rule_statuses: Cache[RuleStatus] = add(kinds.RULE_STATUSES, indexes=by_namespace)
+        self.rule_statuses: Cache[RuleStatus] = add(
+            kinds.RULE_STATUSES, indexes=by_namespace, transform=pool.rule_status
+        )
         accounts = kinds.SERVICE_ACCOUNTS.metadata_only()
         promoted: dict[str, Any] = {"indexes": by_namespace, "transform": _of_metadata}
         self.promoted: Cache[PartialObject] = add(accounts, label_selector=PROMOTE, **promoted)

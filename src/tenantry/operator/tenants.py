@@ -72,7 +72,9 @@ class TenantController:
         """Delete the namespaces; the finalizer goes with the last of them (R-2)."""
         if not members:
             await self._report(tenant, members)
-            await self._settle_finalizers(tenant, wanted=False)
+            # As the report left it: its version counts.
+            held = self._tools.caches.tenants.get(tenant.metadata.name)
+            await self._settle_finalizers(held if held is not None else tenant, wanted=False)
             return None
         for namespace in members:
             if not namespace.deletion_timestamp:

@@ -14,6 +14,14 @@ from tenantry.api.core import Secret
 from tenantry.kube.errors import AlreadyExistsError
 from tenantry.kube.queue import WorkQueue
 from tenantry.kube.resources import SECRETS
+from tenantry.operator.certificates.child import (
+    AuthorityRequest,
+    Inspection,
+    InspectRequest,
+    ServingRequest,
+    inspect,
+    make,
+)
 from tenantry.operator.certificates.plan import Step, View, next_step, trusted
 from tenantry.operator.tools import Tools
 
@@ -32,6 +40,7 @@ class CertificateController:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._known: tuple[InspectRequest, Inspection] | None = None
         self.queue: WorkQueue[str] = WorkQueue("certificates")
 
     async def reconcile(self, _: str) -> float | None:
@@ -43,7 +52,7 @@ class CertificateController:
         secret = self._secret(name)
         if secret is not None and _CERT_MANAGER in (secret.metadata.annotations or {}):
             return None
-        view = self._view(configuration, secret, name)
+        view = await self._view(configuration, secret, name)
         step = next_step(view)
         if step is Step.NOTHING:
             return RECHECK_SECONDS
@@ -56,17 +65,23 @@ class CertificateController:
             await self._publish(name, secret, view, serve=step is Step.SERVE)
         return 0.0 if step is not Step.PUBLISH else WAIT_SECONDS
 
-    def _view(self, configuration: CapsuleConfiguration, secret: Secret | None, name: str) -> View:
-        from tenantry.operator.certificates import pki  # noqa: PLC0415 - large, and needed by the leader alone
-
-        authority = _text(self._secret(name + CA_SUFFIX), "tls.crt")
+    async def _view(self, configuration: CapsuleConfiguration, secret: Secret | None, name: str) -> View:
+        request = InspectRequest(
+            authority=_text(self._secret(name + CA_SUFFIX), "tls.crt"),
+            serving=_text(secret, "tls.crt"),
+            published=_text(secret, "ca.crt"),
+            registered=tuple(self._registered(configuration)),
+        )
+        if self._known is None or self._known[0] != request:
+            self._known = request, await inspect(request)
+        found = self._known[1]
         return View(
             now=self._tools.clock.now(),
             names=_names(configuration, self._tools.settings.service_name, self._tools.settings.namespace),
-            current=pki.read_authority(authority),
-            serving=pki.read_serving(_text(secret, "tls.crt"), authority),
-            published=pki.certificates_of(_text(secret, "ca.crt")),
-            registered=tuple(pki.certificates_of(bundle) for bundle in self._registered(configuration)),
+            current=found.current,
+            serving=found.serving,
+            published=found.published,
+            registered=found.registered,
         )
 
     def _registered(self, configuration: CapsuleConfiguration) -> list[str]:
@@ -85,19 +100,17 @@ class CertificateController:
         )
 
     async def _make_authority(self, name: str) -> None:
-        from tenantry.operator.certificates import pki  # noqa: PLC0415
-
-        certificate, key = pki.new_authority(self._tools.clock.now())
+        certificate, key = await make(AuthorityRequest(now=self._tools.clock.now()))
         await self._put(name + CA_SUFFIX, self._secret(name + CA_SUFFIX), {"tls.crt": certificate, "tls.key": key})
 
     async def _publish(self, name: str, secret: Secret | None, view: View, *, serve: bool) -> None:
-        from tenantry.operator.certificates import pki  # noqa: PLC0415
-
         values = {key: _text(secret, key) for key in ("tls.crt", "tls.key")}
         if serve or (secret is None and all(not bundle for bundle in view.registered)):
             authority = self._secret(name + CA_SUFFIX)
             pair = (_text(authority, "tls.crt"), _text(authority, "tls.key"))
-            values["tls.crt"], values["tls.key"] = pki.new_serving(pair, view.names, view.now)
+            values["tls.crt"], values["tls.key"] = await make(
+                ServingRequest(authority=pair, names=view.names, now=view.now)
+            )
         await self._put(name, secret, {**values, "ca.crt": "".join(sorted(trusted(view)))})
 
     async def _put(self, name: str, stored: Secret | None, values: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Keys and X.509 certificates; imported only where one is made or read, since the library is large."""
+"""Keys and X.509 certificates; imported by the child process alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tenantry.operator.certificates.child import Pair
 from tenantry.operator.certificates.plan import Authority, Serving
 
 CA_LIFE: Final = timedelta(days=3650)
 SERVING_LIFE: Final = timedelta(days=180)
 _BACKDATED: Final = timedelta(minutes=5)
 """Other machines' clocks may be behind."""
-Pair = tuple[str, str]
-"""PEM of a certificate and of its key."""
 
 
 def new_authority(now: datetime) -> Pair:
