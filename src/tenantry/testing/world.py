@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from tenantry.api import labels
 from tenantry.api.meta import CAPSULE_API_VERSION
 from tenantry.api.tenant import Tenant
+from tenantry.foundation.codec import decode_any, to_plain
 from tenantry.kube.client import Client
-from tenantry.kube.config import load_config
+from tenantry.kube.config import Impersonation, load_config
 from tenantry.kube.errors import ApiError, NotFoundError
-from tenantry.kube.resources import NAMESPACES, TENANTS
+from tenantry.kube.resources import CONFIGURATIONS, NAMESPACES, TENANT_OWNERS, TENANTS, Resource
 from tenantry.testing.platform import Platform
 
 PATIENCE_SECONDS: Final = 30.0
@@ -31,6 +32,7 @@ class World:
         self._stack = AsyncExitStack()
         self._clients: dict[tuple[str, tuple[str, ...]], Client] = {}
         self._tenants: list[str] = []
+        self._tenant_owners: list[str] = []
 
     async def __aenter__(self) -> Self:
         config = load_config(kubeconfig=str(self.platform.plane.kubeconfig))
@@ -42,6 +44,9 @@ class World:
     ) -> None:
         for name in self._tenants:
             await self._delete_tenant(name)
+        for name in self._tenant_owners:
+            with suppress(NotFoundError):
+                await self.admin.delete(TENANT_OWNERS, name)
         await self._stack.aclose()
 
     async def user(self, name: str, groups: Sequence[str] = (labels.DEFAULT_USER_GROUP,)) -> Client:
@@ -51,6 +56,59 @@ class World:
             config = load_config(kubeconfig=str(self.platform.user(name, groups)))
             self._clients[key] = await self._stack.enter_async_context(Client(config))
         return self._clients[key]
+
+    def acting(self, name: str, groups: Sequence[str] = (labels.DEFAULT_USER_GROUP,)) -> Client:
+        """Return a client that impersonates, as controllers that act for their users do."""
+        return self.admin.impersonating(Impersonation(user=name, groups=tuple(groups)))
+
+    def account(self, namespace: str, name: str, groups: Sequence[str] | None = None) -> Client:
+        """Return a client of a ServiceAccount, with the groups that its token would have unless given."""
+        own = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+        return self.acting(f"system:serviceaccount:{namespace}:{name}", own if groups is None else groups)
+
+    async def stored(self, resource: Resource[Any], name: str, namespace: str | None = None) -> dict[str, Any]:
+        """Return the whole object as it is on the wire."""
+        found: dict[str, Any] = decode_any(await self.admin.request("GET", resource.path(namespace, name)))
+        return found
+
+    async def listed(self, resource: Resource[Any], namespace: str | None = None, **query: str) -> list[dict[str, Any]]:
+        """Return whole objects, by name; *query* as ``labelSelector``."""
+        body = decode_any(await self.admin.request("GET", resource.path(namespace), query=query))
+        return sorted(body["items"], key=lambda item: str(item["metadata"]["name"]))
+
+    @asynccontextmanager
+    async def configured(self, **spec: Any) -> AsyncIterator[None]:
+        """Have the CapsuleConfiguration say *spec* in the body, in force, and what it said before after it."""
+        name = self.platform.settings.configuration_name
+        before = to_plain((await self.admin.get(CONFIGURATIONS, name)).spec)
+        await self._configure(spec)
+        try:
+            yield
+        finally:
+            await self._configure({key: before.get(key) for key in spec})
+
+    async def _configure(self, spec: Mapping[str, Any]) -> None:
+        name = self.platform.settings.configuration_name
+        written = await self.admin.patch(CONFIGURATIONS, name, patch={"spec": dict(spec)}, kind="merge")
+
+        async def in_force() -> bool:
+            stored = await self.admin.get(CONFIGURATIONS, name)
+            return stored.status.observed_generation >= written.metadata.generation
+
+        await self.eventually(in_force)
+
+    async def tenant_owner(self, spec: Mapping[str, Any], *, name: str | None = None, **metadata: Any) -> str:
+        """Create a TenantOwner as the administrator; return its name once it is Ready."""
+        chosen = name or self.unique("owner")
+        await self.admin.create(TENANT_OWNERS, {"metadata": {"name": chosen, **metadata}, "spec": dict(spec)})
+        self._tenant_owners.append(chosen)
+
+        async def is_ready() -> bool:
+            owner = await self.admin.get(TENANT_OWNERS, chosen)
+            return owner.status.observed_generation == owner.metadata.generation
+
+        await self.eventually(is_ready)
+        return chosen
 
     async def tenant(self, spec: Mapping[str, Any], *, name: str | None = None) -> Tenant:
         """Create a Tenant as the administrator, and return it once its spec is in force."""
