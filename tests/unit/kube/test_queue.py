@@ -171,6 +171,24 @@ def test_failures_are_tried_again_with_growing_pauses_until_one_succeeds(run_jum
         assert full / 2 <= pause <= full
 
 
+def test_after_a_success_the_pauses_start_small_again(run_jumping: RunJumping) -> None:
+    async def scenario() -> float:
+        queue: WorkQueue[str] = WorkQueue("test", base_delay_seconds=1)
+        runs: list[float] = []
+
+        async def reconcile(_: str) -> float | None:
+            runs.append(_now())
+            if len(runs) in {1, 2, 3, 4, 6}:
+                raise ValueError("not yet")
+            return 10.0 if len(runs) == 5 else None
+
+        queue.add("a")
+        await _work_for(queue, 1000, reconcile)
+        return runs[6] - runs[5]
+
+    assert run_jumping(scenario()) <= 1
+
+
 def test_a_burst_becomes_one_run_per_interval(run_jumping: RunJumping) -> None:
     async def scenario() -> list[float]:
         queue: WorkQueue[str] = WorkQueue("test", min_interval_seconds=5)

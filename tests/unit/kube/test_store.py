@@ -158,6 +158,16 @@ def test_what_was_forgotten_comes_back_while_it_terminates() -> None:
     assert _held(store) == {"a": 5}
 
 
+def test_a_new_object_of_a_forgotten_name_is_not_hidden() -> None:
+    store: Store[ConfigMap] = Store()
+    store.put(_map("a", 4))
+
+    store.forget(("n", "a"), uid="u", resource_version=None)
+    store.observe(_map("a", 8, uid="v"), is_known_to_match=True)
+
+    assert _held(store) == {"a": 8}
+
+
 def test_another_object_than_the_deleted_one_is_not_forgotten() -> None:
     store: Store[ConfigMap] = Store()
     store.put(_map("a", 4))
