@@ -61,7 +61,7 @@ def manifests(  # noqa: PLR0913  # one parameter an option: that is how click pa
     \b
     tenantry crds | kubectl apply --server-side -f -
     tenantry manifests --skip-crds | kubectl apply --server-side -f -
-    """
+    """  # noqa: D301  # click reads the backspace
     settings = InstallSettings(
         namespace=namespace,
         operator_account=service_account,

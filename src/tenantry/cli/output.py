@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 import yaml
+
+from tenantry.foundation.codec import to_plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,3 +49,31 @@ def print_documents(documents: Sequence[dict[str, Any]], output: str) -> None:
         click.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}, indent=2))
     else:
         click.echo(yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True), nl=False)
+
+
+def plain(value: object) -> Any:
+    """Return *value* (dataclasses, enums, tuples) as plain JSON, its keys in camelCase as Kubernetes writes them."""
+    return _camel(to_plain(value))
+
+
+def _camel(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel_key(key): _camel(each) for key, each in value.items()}
+    return [_camel(each) for each in value] if isinstance(value, list) else value
+
+
+def _camel_key(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def age(created: str | None, now: datetime) -> str:
+    """Return how long ago *created* (RFC 3339) was, as kubectl says it: ``5d``, ``3h``, ``40s``."""
+    try:
+        seconds = int((now - datetime.fromisoformat(created or "")).total_seconds())
+    except ValueError:
+        return "unknown"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{max(seconds, 0)}s"
