@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,10 +115,8 @@ class Cluster:
             idle_tenants=idle,
         )
         for resource, side in zip((MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS), sides, strict=True):
-            try:
+            with suppress(NotFoundError):
                 await admin.delete(resource, side["metadata"]["name"])
-            except NotFoundError:
-                pass
             await admin.create(resource, side)
 
     def worker(self, client: Client, index: int) -> Worker:
@@ -213,7 +211,7 @@ def _running(cluster: Cluster, index: int) -> Iterator[None]:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(worker.run())
                 stopped.append(running)
-                while not worker.is_serving:
+                while not worker.is_serving:  # noqa: ASYNC110  # it has no event to wait for
                     await asyncio.sleep(0.02)
                 ready.set()
 
@@ -237,6 +235,17 @@ def _running(cluster: Cluster, index: int) -> Iterator[None]:
 
 
 @pytest.fixture
+async def registered(cluster: Cluster, admin: Client) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Register webhooks for another configuration; the usual ones come back after the test."""
+
+    async def register(configuration: dict[str, Any] | None = None, *, idle: tuple[str, ...] = ()) -> None:
+        await cluster.register(admin, configuration or cluster.configuration, idle=idle)
+
+    yield register
+    await cluster.register(admin, cluster.configuration)
+
+
+@pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[Client]:
     """The superuser, of the group system:masters."""
     async with Client(load_config(kubeconfig=str(cluster.plane.kubeconfig))) as client:
@@ -254,7 +263,7 @@ def act_as(admin: Client) -> As:
 
 
 @pytest.fixture
-async def tenant(admin: Client, unique: Callable[[str], str]) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+def tenant(admin: Client, unique: Callable[[str], str]) -> Callable[..., Awaitable[str]]:
     """Make a tenant with the owner ``<its name>-owner`` and this spec, and return its name."""
 
     async def make(**spec: Any) -> str:
@@ -263,11 +272,11 @@ async def tenant(admin: Client, unique: Callable[[str], str]) -> AsyncIterator[C
         await admin.create(TENANTS, {"metadata": {"name": name}, "spec": {"owners": owners, **spec}})
         return name
 
-    yield make
+    return make
 
 
 @pytest.fixture
-def space(act_as: As, unique: Callable[[str], str], eventually: Any) -> Callable[..., Awaitable[str]]:
+def space(act_as: As, unique: Callable[[str], str]) -> Callable[..., Awaitable[str]]:
     """Have the owner of a tenant make a namespace, and return its name."""
 
     async def make(tenant: str, **metadata: Any) -> str:
