@@ -338,8 +338,8 @@ async def test_subresources_change_no_ownership(estate: Estate, subresource: str
             stored["metadata"]["ownerReferences"] = patch["ownerReferences"]
         try:
             await write(estate.owner, name, "update", stored, subresource)
-        except ForbiddenError as error:
-            assert "namespace" in error.message  # noqa: PT017  # either is well
+        except ForbiddenError as refused:
+            assert "namespace" in refused.message  # noqa: PT017  # either is well
         assert await estate.ownership(name) == estate.normal(name), row[0]
     for row in TAKEN:
         stored = await estate.world.stored(NAMESPACES, bare)
