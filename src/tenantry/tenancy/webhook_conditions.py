@@ -56,6 +56,20 @@ def not_by_installation(own_accounts: Iterable[str]) -> MatchCondition:
     )
 
 
+def not_by_installation_but_into_tenants(own_accounts: Iterable[str]) -> MatchCondition:
+    """As :func:`not_by_installation`, but for new namespaces that are to go into a tenant.
+
+    The controllers make none; whoever acts as their account, which may be a TenantOwner,
+    relies on admission to complete what the label says (spec 14.1).
+    """
+    by_others = not_by_installation(own_accounts)
+    names_tenant = f"object.?metadata.?labels[?{text(labels.TENANT)}].hasValue()"
+    return MatchCondition(
+        name="not-by-the-installation-but-into-tenants",
+        expression=f"{by_others.expression} || (request.operation == 'CREATE' && {names_tenant})",
+    )
+
+
 def not_by_system() -> MatchCondition:
     """Spare kubelets and the control plane: admission must never stop a cluster from starting (spec 13.1)."""
     return MatchCondition(name="not-by-the-system", expression=f"!{_in_groups(SYSTEM_GROUPS)}")

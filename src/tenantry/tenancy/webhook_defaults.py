@@ -182,7 +182,7 @@ def mutating_webhooks(
             "namespaces",
             (_rule("", "namespaces", operations=_WRITES, scope="Cluster"),),
             conditions=(
-                own,
+                cel.not_by_installation_but_into_tenants(own_accounts),
                 cel.not_by_system(),
                 cel.not_by_superusers(configuration.administrators, but_node_selector=False),
             ),

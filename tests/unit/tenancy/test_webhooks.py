@@ -156,6 +156,9 @@ def _has_something_to_add(call: Call, expression: str) -> bool:
 
 TWINS: dict[str, Callable[[Call, str], bool]] = {
     "not-by-the-installation": lambda call, expression: call.username not in _parsed_list(expression),
+    "not-by-the-installation-but-into-tenants": lambda call, expression: (
+        call.username not in _parsed_list(expression) or (call.operation == "CREATE" and TENANT in _labels(call.object))
+    ),
     "not-by-the-system": lambda call, _: not _by_system(call),
     "not-by-superusers": lambda call, expression: not _by_superuser(call, expression),
     "not-judged-elsewhere": lambda call, expression: f"{call.group}/{call.resource}" not in _parsed_list(expression),
@@ -172,6 +175,7 @@ TWINS: dict[str, Callable[[Call, str], bool]] = {
         or "deletionTimestamp" not in ((call.object or {}).get("metadata") or {})
         or not _same(call, "spec")
     ),
+    "metadata-changes": lambda call, _: call.operation != "UPDATE" or not _same(call),
     "something-to-add": _has_something_to_add,
 }
 
@@ -285,8 +289,9 @@ def test_every_write_of_a_user_to_what_is_judged_meets_an_entry(call: Call) -> N
         return
     is_pod = call.resource == "pods" and call.subresource in {"", "ephemeralcontainers", "resize"}
     is_write = call.operation != "DELETE"
+    changes_metadata = call.operation == "CREATE" or (is_write and not _same(call))
     must = namespace.get(CORDONED) == "true" or (is_pod and is_write)
-    must = must or (namespace[TENANT] != "idle" and not call.subresource and is_write)
+    must = must or (namespace[TENANT] != "idle" and not call.subresource and changes_metadata)
 
     assert len(entries(validating, call)) == 1 or not must
 
@@ -301,6 +306,7 @@ def test_where_requests_go() -> None:
     config_map = Call(resource="configmaps", object={"metadata": {}})
     renewal = Call(group="coordination.k8s.io", resource="leases", operation="UPDATE", object=renewed, old_object=lease)
     namespace = Call(resource="namespaces", namespace_labels={}, object={"metadata": {}})
+    labelled = {"metadata": {"labels": {TENANT: "solar"}}}
     kube_system = ("system:serviceaccounts:kube-system",)
     table = {
         "a Pod": (Call(object={"metadata": {}}), ["objects"], ["objects"]),
@@ -323,7 +329,7 @@ def test_where_requests_go() -> None:
             [],
             ["cordoned"],
         ),
-        "a renewed Lease": (renewal, [], ["others"]),
+        "a renewed Lease": (renewal, [], []),
         "a renewed Lease of an idle tenant": (replace(renewal, namespace_labels=idle), [], []),
         "an event": (Call(resource="events", object={}), [], []),
         "a managed object": (Call(resource="limitranges", object=managed), ["others"], ["managed"]),
@@ -340,6 +346,17 @@ def test_where_requests_go() -> None:
         ),
         "what the operator makes": (Call(resource="limitranges", object=managed, username=OWN), [], []),
         "a Namespace": (namespace, ["namespaces"], ["namespaces"]),
+        "what the operator writes to one": (
+            replace(namespace, username=OWN, operation="UPDATE", object=labelled, old_object=labelled),
+            [],
+            [],
+        ),
+        "a Namespace made as the operator": (replace(namespace, username=OWN), [], []),
+        "the same, with the label of a tenant": (
+            replace(namespace, username=OWN, object=labelled),
+            ["namespaces"],
+            [],
+        ),
         "a Namespace by a superuser": (replace(namespace, groups=("system:masters",)), [], []),
         "a superuser's change of a node selector": (
             replace(
