@@ -8,6 +8,7 @@ from tenantry.admission.gathering import NO_TENANT, NOTHING_RESERVED, Reserved, 
 from tenantry.admission.knowledge import Knowledge
 from tenantry.admission.patching import merged_patch
 from tenantry.admission.reviews import ALLOWED_ANSWER, Answer
+from tenantry.api.labels import TENANT
 from tenantry.tenancy.namespaces.claims import named_tenants
 from tenantry.tenancy.namespaces.context import NamespaceContext
 from tenantry.tenancy.request import Request
@@ -58,13 +59,14 @@ def _judged(rows: tuple[Row, ...], request: Request, view: View, concerned: _Con
     notices: list[Notice] = []
     warnings: list[str] = []
     for row in rows:
+        # The first refusal stands; what audit rules have to tell is told of refused requests too.
+        if denial is not None and not row.audits:
+            continue
         function = row.on_evidence if evident and row.on_evidence is not None else row.function
         verdict: Verdict = function(request, view)
         notices += verdict.notices
         warnings += verdict.warnings
-        if verdict.denial is not None:
-            denial = verdict.denial
-            break
+        denial = denial or verdict.denial
     return concerned.answer(denial=denial, notices=tuple(notices), warnings=tuple(warnings))
 
 
@@ -76,6 +78,9 @@ def _mutated(rows: tuple[Row, ...], request: Request, view: View, concerned: _Co
         if mutation.denial is not None:
             break
     denial = mutations[-1].denial if mutations else None
+    if not concerned.tenant:
+        # A new namespace that names no tenant concerns the one that was picked for it.
+        concerned.tenant = next((each.labels[TENANT] for each in mutations if TENANT in each.labels), "")
     return concerned.answer(
         denial=denial,
         patch=() if denial is not None else merged_patch(request, mutations),

@@ -64,6 +64,7 @@ class Subject(StrEnum):
     """Anything else: not judged."""
 
 
+_RULES: Final = "/rules/generic/validating"
 Pairs = frozenset[tuple[str, str]]
 """API groups (empty for the core group) and plurals."""
 
@@ -89,6 +90,11 @@ class Row:
     operations: frozenset[Operation] = frozenset({Operation.CREATE, Operation.UPDATE})
     outside_tenants: bool = False
     """Whether it runs for objects that are in no tenant's namespace, too."""
+
+    @property
+    def audits(self) -> bool:
+        """Whether it may have something to tell without refusing: the rules of a namespace, with action audit."""
+        return self.path == _RULES
 
     def applies(self, group: str, resource: str, subresource: str, operation: Operation) -> bool:
         """Return whether the row is about such requests."""
@@ -144,7 +150,6 @@ def _validating(name: str, path: str, subject: Subject, function: Callable[..., 
 
 
 _OBJECT: Final = Subject.OBJECT
-_RULES: Final = "/rules/generic/validating"
 TABLE: Final = (
     # What a request is changed to.
     _mutating("namespaces", "/namespaces/mutating", Subject.NAMESPACE, namespace_mutation.mutate),
