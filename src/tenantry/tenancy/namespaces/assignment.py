@@ -53,6 +53,10 @@ def _by_ownership(namespace: ObjectMeta, context: NamespaceContext) -> TenantVie
     fitting = [view for view in owned if name.startswith(f"{view.tenant.metadata.name}-")]
     if fitting:
         return max(fitting, key=lambda view: len(view.tenant.metadata.name))
+    # One that is being deleted takes nothing in, so it makes no choice of the only one that is left.
+    living = [view for view in owned if view.tenant.metadata.deletion_timestamp is None]
+    if len(living) == 1:
+        return living[0]
     return _denied(_none_fits(owned, is_forced=context.installation.configuration.force_tenant_prefix))
 
 

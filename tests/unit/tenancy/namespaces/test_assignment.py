@@ -31,9 +31,11 @@ NO_PREFIX = (
 )
 
 
-def _view(name: str, spec: TenantSpec | None = None) -> TenantView:
+def _view(name: str, spec: TenantSpec | None = None, *, deleted: str | None = None) -> TenantView:
     return TenantView(
-        tenant=Tenant(metadata=ObjectMeta(name=name, uid=f"u-{name}"), spec=spec or TenantSpec()),
+        tenant=Tenant(
+            metadata=ObjectMeta(name=name, uid=f"u-{name}", deletion_timestamp=deleted), spec=spec or TenantSpec()
+        ),
         owners=(CoreOwner(kind="User", name="alice"),),
     )
 
@@ -99,6 +101,14 @@ def test_no_prefix_fits(metadata: dict[str, Any], message: str, *, force_prefix:
 
     assert mutation.denial is not None
     assert mutation.denial.message == message
+
+
+def test_tenants_that_are_being_deleted_leave_no_choice() -> None:
+    """The only living one is picked, unless the name says that another was meant."""
+    views = (_view("oil", deleted="2026-01-01T00:00:00Z"), _view("gas"))
+
+    assert _create({"name": "dev"}, *views).labels[LABEL] == "gas"
+    assert _create({"name": "oil-dev"}, *views).labels[LABEL] == "oil"
 
 
 @settings(deadline=None)
