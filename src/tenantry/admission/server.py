@@ -56,6 +56,15 @@ class ReviewServer:
     def __init__(self, review: Review, meter: Meter) -> None:
         self._review = review
         self._meter = meter
+        self._is_draining = False
+
+    def drain(self) -> None:
+        """Ask every client to connect anew, which is to another replica: this one is about to stop.
+
+        A connection that is closed while its client sends a request loses that request: the
+        API server does not send a POST twice.  So each is closed by an answer that says so.
+        """
+        self._is_draining = True
 
     def protocol_factory(self) -> web.Server:
         """Return what aiohttp's runners serve."""
@@ -72,6 +81,8 @@ class ReviewServer:
             verdict, response = await self._answered(http)
         finally:
             self._meter.finished(http.path, verdict, perf_counter() - started)
+        if self._is_draining:
+            response.force_close()
         return response
 
     async def _answered(self, http: web.BaseRequest) -> tuple[str, web.Response]:

@@ -87,6 +87,7 @@ class Worker:
             ),
             on_confirmation=metrics.confirmed,
         )
+        self._server = ReviewServer(self.reviewer.review, metrics)
 
     def problems(self) -> Iterable[str]:
         """Say why this worker is not ready: whether webhooks are registered is not its matter (spec 13.6)."""
@@ -116,7 +117,7 @@ class Worker:
 
     async def _serve(self) -> None:
         # Acknowledged before the first answer: nobody may count on rules that this worker lacks.
-        async with _until_written(self._acknowledger), _port(self, self._settings):
+        async with _until_written(self._acknowledger), self._port():
             self.is_serving = True
             _log.info("admission.serving", port=self._settings.port, worker=self._settings.worker)
             # What is in memory now stays there: the collector need not look at it again and again.
@@ -126,11 +127,35 @@ class Worker:
                 await self._acknowledger.run()
             finally:
                 self.is_serving = False
+                self._server.drain()
                 await asyncio.sleep(self._settings.drain_seconds)
 
-    def server(self) -> ReviewServer:
-        """Return the HTTP edge of this worker."""
-        return ReviewServer(self.reviewer.review, self._metrics)
+    @asynccontextmanager
+    async def _port(self) -> AsyncIterator[None]:
+        """Answer at the port while the body runs; requests that are open when it ends are answered.
+
+        Raises:
+            ConfigurationError: The port is taken.
+        """
+        runner = web.ServerRunner(self._server.protocol_factory(), shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        # The port is shared by the workers of this machine, and by the next one of a worker that stops.
+        site = web.TCPSite(
+            runner,
+            self._settings.host,
+            self._settings.port,
+            ssl_context=self.serving.context,
+            reuse_port=True,
+            backlog=1024,
+        )
+        try:
+            await site.start()
+            yield
+        except OSError as error:
+            where = f"{self._settings.host or ''}:{self._settings.port}"
+            raise ConfigurationError(f"cannot listen on {where}: {error.strerror or error}") from error
+        finally:
+            await runner.cleanup()
 
     async def _follow_certificate(self) -> None:
         if self._settings.certificate is not None:
@@ -223,26 +248,3 @@ async def _until_written(acknowledger: Acknowledger) -> AsyncIterator[None]:
         except (TenantryError, TimeoutError) as error:
             # It runs out by itself, some seconds later.
             _log.info("acknowledgement.not_withdrawn", error=str(error))
-
-
-@asynccontextmanager
-async def _port(worker: Worker, settings: AdmissionSettings) -> AsyncIterator[None]:
-    """Answer at the port while the body runs; requests that are open when it ends are answered.
-
-    Raises:
-        ConfigurationError: The port is taken.
-    """
-    runner = web.ServerRunner(worker.server().protocol_factory(), shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
-    # The port is shared by the workers of this machine, and by the next one of a worker that stops.
-    site = web.TCPSite(
-        runner, settings.host, settings.port, ssl_context=worker.serving.context, reuse_port=True, backlog=1024
-    )
-    try:
-        await site.start()
-        yield
-    except OSError as error:
-        where = f"{settings.host or ''}:{settings.port}"
-        raise ConfigurationError(f"cannot listen on {where}: {error.strerror or error}") from error
-    finally:
-        await runner.cleanup()
