@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
-import yaml
 
 from tenantry.foundation.codec import to_plain
+from tenantry.install.text import yaml_stream, yaml_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +40,7 @@ def print_value(value: object, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(value, indent=2))
     else:
-        click.echo(yaml.safe_dump(value, sort_keys=False), nl=False)
+        click.echo(yaml_text(value), nl=False)
 
 
 def print_documents(documents: Sequence[dict[str, Any]], output: str) -> None:
@@ -48,7 +48,7 @@ def print_documents(documents: Sequence[dict[str, Any]], output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}, indent=2))
     else:
-        click.echo(yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True), nl=False)
+        click.echo(yaml_stream(documents), nl=False)
 
 
 def plain(value: object) -> Any:

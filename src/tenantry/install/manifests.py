@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenantry.api import labels
 from tenantry.api.crds import crd_manifests
 from tenantry.api.meta import CAPSULE_API_VERSION
+from tenantry.install.certificates import certificates
 from tenantry.install.monitoring import monitoring
 from tenantry.install.rbac import rights
 from tenantry.install.settings import InstallSettings
 from tenantry.install.workloads import workloads
+
+DEFAULTS: Final = InstallSettings()
 
 
 def manifests(settings: InstallSettings, *, with_crds: bool = True) -> list[dict[str, Any]]:
@@ -22,6 +25,7 @@ def manifests(settings: InstallSettings, *, with_crds: bool = True) -> list[dict
         *(crd_manifests() if with_crds else []),
         _namespace(settings),
         *rights(settings),
+        *(certificates(settings) if settings.cert_manager else []),
         *workloads(settings),
         *monitoring(settings),
         configuration(settings),
@@ -32,12 +36,14 @@ def configuration(settings: InstallSettings) -> dict[str, Any]:
     """Return the default CapsuleConfiguration: one group of users, the built-in webhook entries."""
     spec: dict[str, Any] = {
         "users": [{"kind": "Group", "name": labels.DEFAULT_USER_GROUP}],
-        "enableTLSReconciler": True,
+        "enableTLSReconciler": not settings.cert_manager,
     }
+    if settings.tls_secret != DEFAULTS.tls_secret:
+        spec["overrides"] = {"TLSSecretName": settings.tls_secret}
     if settings.webhook_url is not None:
         client = {"client": {"url": settings.webhook_url}}
         spec["admission"] = {"mutating": client, "validating": client}
-    elif settings.service_name != InstallSettings().service_name:
+    elif settings.service_name != DEFAULTS.service_name:
         spec["admission"] = {"serviceName": settings.service_name}
     return {
         "apiVersion": CAPSULE_API_VERSION,

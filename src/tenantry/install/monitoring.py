@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 from tenantry.install.settings import InstallSettings
+from tenantry.install.text import yaml_text
 from tenantry.install.workloads import COMPONENTS, component_labels, metadata
 
 RUNBOOK = "docs/how-to/operate.md"
@@ -167,7 +166,7 @@ def monitoring(settings: InstallSettings) -> list[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata(settings, "tenantry-alerts", "monitoring"),
-            "data": {"tenantry.rules.yaml": yaml.safe_dump(alert_rules(), sort_keys=False)},
+            "data": {"tenantry.rules.yaml": yaml_text(alert_rules())},
         },
         {
             "apiVersion": "v1",

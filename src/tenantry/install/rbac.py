@@ -53,8 +53,8 @@ def _aggregated() -> dict[str, Any]:
         "apiVersion": f"{RBAC_API}/v1",
         "kind": "ClusterRole",
         "metadata": _meta("tenantry-operator-aggregated"),
+        # No rules: Kubernetes fills them in, and whoever applies the manifests again must not take them away.
         "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {labels.AGGREGATE_TO_CONTROLLER: "true"}}]},
-        "rules": [],
     }
 
 

@@ -27,6 +27,12 @@ class InstallSettings:
     """Base URL of an admission server outside the cluster; None: the Service."""
     bindable_cluster_roles: tuple[str, ...] = ("admin", "edit", "view")
     """ClusterRoles, besides the installation's own, that tenants' owners may be given."""
+    tls_secret: str = "capsule-tls"  # noqa: S105  # a name
+    """Secret with the certificate of admission."""
+    cert_manager: bool = False
+    """Whether cert-manager keeps that Secret; else the operator does."""
+    operator_workers: int = 16
+    """How many namespaces the operator works on at once."""
     log_level: str = "info"
     force_delete_namespaces: bool = False
     prometheus_operator: bool = False

@@ -65,7 +65,8 @@ def arguments(settings: InstallSettings, component: str) -> list[str]:
     common = [f"--configuration-name={settings.configuration_name}", f"--log-level={settings.log_level}"]
     if component == "operator":
         force = ["--force-delete-namespaces"] if settings.force_delete_namespaces else []
-        return ["operator", "--enable-leader-election", *common, *force]
+        own = [f"--workers={settings.operator_workers}", f"--service-name={settings.service_name}"]
+        return ["operator", "--enable-leader-election", *own, *common, *force]
     return ["admission", "serve", f"--webhook-port={WEBHOOK_PORT}", f"--workers={settings.admission_workers}", *common]
 
 
@@ -116,6 +117,7 @@ def _container(settings: InstallSettings, component: str) -> dict[str, Any]:
     return {
         "name": component,
         "image": settings.image,
+        "imagePullPolicy": "IfNotPresent",
         "args": arguments(settings, component),
         "env": [
             {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
