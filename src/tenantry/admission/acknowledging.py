@@ -19,7 +19,14 @@ from tenantry.kube.resources import LEASES
 from tenantry.tenancy.desired import acknowledgement
 
 LEASE_SECONDS: Final = 15
-RENEW_SECONDS: Final = 10.0
+RENEW_SECONDS: Final = 5.0
+LAPSE_SECONDS: Final = 12.0
+"""How long after its last renewal a worker trusts its caches: less than its Lease lasts for the operator.
+
+The operator does not wait for a worker whose Lease ran out.  Such a worker may well be asked
+still, when it is cut off from an API server that reaches it; what it knows may then be older than
+what statuses tell.  The difference to LEASE_SECONDS covers clocks that differ.
+"""
 COALESCE_SECONDS: Final = 0.25
 """At most so many writes while many objects change."""
 
@@ -42,8 +49,14 @@ class Acknowledger:
         self._name = name
         self._changed = asyncio.Event()
         self._version: str | None = None
+        self._renewed_at = float("-inf")
         for cache in (caches.tenants, caches.namespaces, caches.configurations, caches.tenant_owners):
             cache.subscribe(lambda _: self._changed.set())
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether the others may count this worker as gone: it must then decide nothing from its caches."""
+        return self._clock.monotonic() >= self._renewed_at + LAPSE_SECONDS
 
     async def run(self) -> None:
         """Write what was seen when it grows, and every few seconds, until cancelled."""
@@ -67,6 +80,8 @@ class Acknowledger:
             TenantryError: The API server refuses, or does not answer.
         """
         for _ in range(3):
+            # Before the body: the time in it is what the others go by.
+            began = self._clock.monotonic()
             body = self._body()
             try:
                 self._keep(await (self._client.create(LEASES, body) if self._version is None else self._update(body)))
@@ -76,6 +91,7 @@ class Acknowledger:
             except NotFoundError:
                 self._version = None
             else:
+                self._renewed_at = began
                 return
 
     async def withdraw(self) -> None:

@@ -157,7 +157,10 @@ def _take(read: Callable[[], KeyPair], serving: ServingCertificate) -> None:
 
 def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
     # OpenSSL reads a chain from files only.  mkstemp makes it 0600.
-    descriptor, name = tempfile.mkstemp(prefix="tenantry-")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="tenantry-")
+    except OSError as error:  # A full disk, say.
+        raise ConfigurationError(f"the serving certificate cannot be loaded, for want of a file: {error}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(pair.certificate + b"\n" + pair.key)

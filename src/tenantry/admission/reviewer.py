@@ -50,7 +50,20 @@ class Reviewer:
         own_accounts: frozenset[str],
         told: Told,
         on_confirmation: Callable[[], None] = lambda: None,
+        has_lapsed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Answer nothing yet.
+
+        Args:
+            state: What the caches know.
+            reader: Reads the rest.
+            quota: Of namespaces.
+            hosts: Of ingresses.
+            own_accounts: User names of the installation's own ServiceAccounts.
+            told: See Told.
+            on_confirmation: Called when something is read for an answer.
+            has_lapsed: Whether nothing may be decided from caches, since nobody waits for them to follow.
+        """
         self._state = state
         self._reader = reader
         self._quota = quota
@@ -58,6 +71,7 @@ class Reviewer:
         self._own_accounts = own_accounts
         self._told = told
         self._on_confirmation = on_confirmation
+        self._has_lapsed = has_lapsed
         self._live_slots = asyncio.Semaphore(MAX_LIVE)
 
     async def review(self, path: str, request: Request) -> Answer:
@@ -84,7 +98,8 @@ class Reviewer:
         except Unanswered:
             answer = await self._confirm(path, request)
         else:
-            if not answer.is_allowed and subject in _CONFIRMED:
+            is_doubtful = not answer.is_allowed and subject in _CONFIRMED
+            if is_doubtful or (self._has_lapsed() and rows_of(path, request)):
                 answer = await self._confirm(path, request)
         if answer.is_allowed and is_about_hosts(path, request):
             return await self._judge_hosts(path, request, answer)
@@ -108,7 +123,8 @@ class Reviewer:
 
         async with self._live_slots:
             answers: dict[Question, object] = {}
-            answer = await self._settled(request, answers, decided, topics=_TENANT_ONLY)
+            topics = None if self._has_lapsed() else _TENANT_ONLY
+            answer = await self._settled(request, answers, decided, topics=topics)
             if not answer.is_allowed:
                 self._on_confirmation()
                 answers |= await self._read_at_once(request)
@@ -118,7 +134,7 @@ class Reviewer:
             counted = await self._quota.counted(request, answers)
             if counted is None:
                 return answer
-            return await self._settled(request, answers, lambda live: decided(live, counted), topics=_TENANT_ONLY)
+            return await self._settled(request, answers, lambda live: decided(live, counted), topics=topics)
 
     async def _judge_hosts(self, path: str, request: Request, allowed: Answer) -> Answer:
         """Reserve the hosts of an Ingress that is let through, then see whether anybody else has them."""

@@ -86,6 +86,7 @@ class Worker:
                 tenant_uid=self.state.tenant_uid,
             ),
             on_confirmation=metrics.confirmed,
+            has_lapsed=lambda: self._acknowledger.has_lapsed,
         )
         self._server = ReviewServer(self.reviewer.review, metrics)
 
@@ -93,7 +94,8 @@ class Worker:
         """Say why this worker is not ready: whether webhooks are registered is not its matter (spec 13.6)."""
         for cache in self.caches.all():
             if not cache.synced:
-                yield f"the list of {cache.resource.plural} has not come from the API server yet"
+                why = f": {cache.last_error}" if cache.last_error else ""
+                yield f"the list of {cache.resource.plural} has not come from the API server yet{why}"
         problem = self.serving.problem
         if problem is not None:
             yield problem

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -111,6 +110,7 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
 def operator(**given: Any) -> None:
     """Run the controllers until SIGTERM; one leads, any number stand by."""
     # Imported here: `tenantry operator --help` needs neither caches nor an HTTP server.
+    from tenantry.operator.process import identity_of  # noqa: PLC0415
     from tenantry.operator.settings import OperatorSettings  # noqa: PLC0415
     from tenantry.wiring.operator import ElectionSettings, OperatorProcess, run_operator  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def operator(**given: Any) -> None:
                 admission_service_account=given["admission_service_account"],
                 configuration_name=given["configuration_name"],
                 service_name=given["service_name"],
-                identity=_identity(),
+                identity=identity_of(os.environ.get("POD_NAME") or socket.gethostname()),
                 workers=given["workers"],
                 force_delete_namespaces=given["force_delete_namespaces"],
             ),
@@ -145,8 +145,3 @@ def operator(**given: Any) -> None:
             log_level=given["log_level"],
         )
     )
-
-
-def _identity() -> str:
-    """Return a name that no other candidate has; a restarted pod is another candidate."""
-    return f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"

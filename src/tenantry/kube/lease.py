@@ -75,6 +75,11 @@ class LeaderElection:
         self._claimed_at = 0.0
         self.is_leader = False
 
+    @property
+    def holder(self) -> str:
+        """Who holds the lease as far as was seen; empty where nobody does."""
+        return (self._seen.spec.holder_identity or "") if self._seen is not None else ""
+
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Wait for the lease, run *lead*, and give the lease back when it ends.
 
@@ -114,9 +119,13 @@ class LeaderElection:
         return not is_lost
 
     async def _acquire(self) -> None:
+        told = ""
         while True:
             if await self._try("acquire"):
                 return
+            if self._is_held_by_other() and self.holder != told:
+                told = self.holder
+                _log.info("lease.waiting", lease=self._name, held_by=told)
             await asyncio.sleep(jittered(self._retry_seconds, 0.2))
 
     async def _renew(self) -> None:

@@ -153,8 +153,14 @@ class Caches:
 
     @property
     def unsynced(self) -> list[str]:
-        """The plurals of what was not listed yet."""
-        return sorted({cache.resource.plural for cache in self._all if not cache.synced})
+        """What was not listed yet: plurals, and why not where that is known."""
+        return sorted(
+            {
+                f"{cache.resource.plural} ({cache.last_error})" if cache.last_error else cache.resource.plural
+                for cache in self._all
+                if not cache.synced
+            }
+        )
 
     async def run(self) -> None:
         """Keep all up to date until cancelled."""

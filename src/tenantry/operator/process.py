@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Final
+from uuid import uuid4
 
 import structlog
 
@@ -25,7 +27,18 @@ from tenantry.operator.tools import Tools
 from tenantry.operator.writer import Writer
 
 CRD_SECONDS: Final = 5.0
+_OWN_IDENTITY: Final = re.compile("_[0-9a-f]{8}$")
 _log = structlog.get_logger(__name__)
+
+
+def identity_of(process: str) -> str:
+    """Return a name for this candidate that no other has; a restarted pod is another candidate."""
+    return f"{process}_{uuid4().hex[:8]}"
+
+
+def is_foreign(holder: str) -> bool:
+    """Return whether a lease's holder is no operator of ours: Capsule's end in a whole UUID (spec 13.20)."""
+    return bool(holder) and _OWN_IDENTITY.search(holder) is None
 
 
 class Operator:
@@ -55,6 +68,7 @@ class Operator:
         self.controllers = Controllers(self.tools, timer=timer)
         self._routing = Routing(self.tools, self.controllers)
         self._crd_problem: str | None = "the CustomResourceDefinitions were not looked at yet"
+        self._election: LeaderElection | None = None
         self.is_leading = False
 
     def problems(self) -> Iterable[str]:
@@ -63,9 +77,15 @@ class Operator:
             yield self._crd_problem
         elif unsynced := self.tools.caches.unsynced:
             yield f"not listed yet: {', '.join(unsynced)}"
+        elif self._election is not None and is_foreign(self._election.holder):
+            yield (
+                f"the lease is held by {self._election.holder!r}, which is no tenantry operator: "
+                "stop Capsule's controller, the two must never run together"
+            )
 
     async def run(self, election: LeaderElection | None) -> None:
         """Run until cancelled; without *election*, lead at once: then this must be the only one."""
+        self._election = election
         await self._wait_for_crds()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.tools.caches.run(), name="caches")

@@ -85,8 +85,14 @@ async def _probed(process: AdmissionProcess, worker: Worker, registry: Collector
 
 
 async def _report(status: Path, worker: Worker) -> None:
+    told = ""
     while True:
-        write_status(status, worker.problems())
+        try:
+            write_status(status, worker.problems())
+        except OSError as error:  # A full disk: the answers to reviews need none.
+            if str(error) != told:
+                told = str(error)
+                _log.error("status.not_written", file=str(status), error=told)
         await asyncio.sleep(STATUS_SECONDS)
 
 
