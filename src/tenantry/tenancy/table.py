@@ -157,6 +157,7 @@ TABLE: Final = (
     _mutating("defaults", "/defaults", _OBJECT, defaults.mutate, resources=_PODS | _CLAIMS | _INGRESSES | _GATEWAYS),
     _mutating("claims", "/persistentvolumeclaims/mutating", _OBJECT, claims.mutate, resources=_CLAIMS),
     _mutating("rules.resources", "/rules/generic/mutating", _OBJECT, resources.mutate, resources=_PODS),
+    _mutating("rules.services", "/rules/generic/mutating", _OBJECT, service_rules.mutate, resources=_SERVICES),
     _mutating("rules.metadata", "/rules/generic/mutating", _OBJECT, metadata_rules.mutate),
     _mutating("labels", "/generic/metadata", _OBJECT, labelling.mutate),
     # What is refused: the installation's own kinds.

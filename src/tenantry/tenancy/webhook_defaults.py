@@ -67,6 +67,8 @@ OBJECTS: Final = (
 """Kinds that have checks of their own."""
 EVENTS: Final = (("", "events"), ("events.k8s.io", "events"))
 RULE_STATUSES: Final = ((CAPSULE_GROUP, "rulestatuses"),)
+_SPECS_OF_THE_REST: Final = ("services",)
+"""Kinds that get labels only, but whose new spec must be seen before the API server fills it in."""
 
 _WRITES: Final = ("CREATE", "UPDATE")
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
@@ -205,7 +207,7 @@ def mutating_webhooks(
             "others",
             (_rule("*", "*", operations=_WRITES),),
             namespaces=_namespaces(_IN_TENANT, *_not_idle(idle_tenants)),
-            conditions=(rest, own, cel.something_to_add()),
+            conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
         ),
     ]
     if idle_tenants:
@@ -215,7 +217,7 @@ def mutating_webhooks(
                 "labels",
                 (_rule("*", "*", operations=_WRITES),),
                 namespaces=_namespaces(idle),
-                conditions=(rest, own, cel.something_to_add()),
+                conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
                 failure_policy="Ignore",
             )
         )

@@ -331,6 +331,7 @@ def test_where_requests_go() -> None:
         ),
         "a renewed Lease": (renewal, [], []),
         "a renewed Lease of an idle tenant": (replace(renewal, namespace_labels=idle), [], []),
+        "a Service with another spec": (replace(renewal, group="", resource="services"), ["others"], ["objects"]),
         "an event": (Call(resource="events", object={}), [], []),
         "a managed object": (Call(resource="limitranges", object=managed), ["others"], ["managed"]),
         "its deletion": (Call(resource="limitranges", operation="DELETE", old_object=managed), [], ["managed"]),

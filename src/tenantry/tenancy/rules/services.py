@@ -13,7 +13,7 @@ from tenantry.tenancy.request import Request
 from tenantry.tenancy.rules.judging import Findings, Wording, binding_rules, unenforceable
 from tenantry.tenancy.rules.matching import Action, MatchItem, ValueItem, match_items
 from tenantry.tenancy.rules.ruleset import Family, LaneKey, Lanes, RuleSet
-from tenantry.tenancy.verdict import ALLOWED, Verdict
+from tenantry.tenancy.verdict import ALLOWED, UNCHANGED, Denial, Mutation, Verdict
 from tenantry.tenancy.views import ObjectContext
 
 FORBIDDEN_TYPE: Final = "ForbiddenServiceType"
@@ -120,8 +120,42 @@ def check(request: Request, context: ObjectContext) -> Verdict:
     if kind == "LoadBalancer":
         _judge_addresses(findings, rules, spec)
     if kind in {"NodePort", "LoadBalancer"}:
-        _judge_node_ports(findings, rules, spec, kind)
+        _judge_node_ports(findings, rules, spec)
     return findings.verdict()
+
+
+def mutate(request: Request, context: ObjectContext) -> Mutation:
+    """Refuse a Service whose node ports would be picked for it: it is never changed.
+
+    The API server picks before validating webhooks are asked, out of all ports there are, so
+    only here can be seen that the user gave none.
+    """
+    if request.resource != "services" or request.group or request.subresource:
+        return UNCHANGED
+    rules = binding_rules(request, context, Family.SERVICES)
+    lane = rules.lane(PORT_LANE) if rules is not None else None
+    spec = request.new(Service).spec
+    if lane is None or not lane.decides or not _gets_node_ports(spec):
+        return UNCHANGED
+    # On an update, what is left out stays as it is.
+    old = request.old(Service)
+    kept = {port.port for port in (old.spec.ports if old is not None else None) or () if port.node_port}
+    if all(port.node_port or port.port in kept for port in spec.ports or ()):
+        return UNCHANGED
+    return Mutation(denial=Denial(reason=FORBIDDEN_NODE_PORT, message=_missing_port(spec.type)))
+
+
+def _gets_node_ports(spec: ServiceSpec) -> bool:
+    return spec.type == "NodePort" or (
+        spec.type == "LoadBalancer" and spec.allocate_load_balancer_node_ports is not False
+    )
+
+
+def _missing_port(kind: str) -> str:
+    return (
+        f'service type "{kind}" requires explicit spec.ports[*].nodePort: '
+        "nodePort ranges are enforced by namespace rule"
+    )
 
 
 def _judge_addresses(findings: Findings, rules: RuleSet, spec: ServiceSpec) -> None:
@@ -171,18 +205,12 @@ def _is_inside(inner: Network, outer: Network) -> bool:
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
-def _judge_node_ports(findings: Findings, rules: RuleSet, spec: ServiceSpec, kind: str) -> None:
+def _judge_node_ports(findings: Findings, rules: RuleSet, spec: ServiceSpec) -> None:
     lane = rules.lane(PORT_LANE)
     if lane is None:
         return
-    gets_ports = kind == "NodePort" or spec.allocate_load_balancer_node_ports is not False
     for index, port in enumerate(spec.ports or ()):
         if port.node_port:
             findings.judge(lane, port.node_port, path=f"spec.ports[{index}].nodePort", wording=_PORT)
-        elif gets_ports and lane.decides:
-            # The API server picks a port after admission, out of all there are.
-            findings.refuse(
-                FORBIDDEN_NODE_PORT,
-                f'service type "{kind}" requires explicit spec.ports[*].nodePort: '
-                "nodePort ranges are enforced by namespace rule",
-            )
+        elif _gets_node_ports(spec) and lane.decides:
+            findings.refuse(FORBIDDEN_NODE_PORT, _missing_port(spec.type))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tenantry.tenancy.request import Request
-from tenantry.tenancy.rules.services import check
-from tenantry.tenancy.verdict import ALLOWED, Verdict
+from tenantry.tenancy.rules.services import check, mutate
+from tenantry.tenancy.verdict import ALLOWED, UNCHANGED, Denial, Mutation, Verdict
 from tenantry.tenancy.views import ObjectContext
 
 Ask = Callable[..., Request]
@@ -179,6 +179,28 @@ def test_node_ports(
 ) -> None:
     expected = ALLOWED if message is None else refused("ForbiddenNodePort", message)
     assert check(ask("Service", spec), context(*rules)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "spec", "old", "kind"),
+    [
+        ([RANGES], service("NodePort", ports=[{"port": 80}, {"port": 81, "nodePort": 30000}]), None, "NodePort"),
+        ([RANGES], service("LoadBalancer", ports=[{"port": 80}]), None, "LoadBalancer"),
+        ([RANGES], service("NodePort", ports=[{"port": 80}]), service(ports=[{"port": 80}]), "NodePort"),
+        ([RANGES], service("NodePort", ports=[{"port": 80, "nodePort": 1}]), None, None),
+        ([RANGES], service("LoadBalancer", ports=[{"port": 80}], allocateLoadBalancerNodePorts=False), None, None),
+        ([RANGES], service("ClusterIP", ports=[{"port": 80}]), None, None),
+        ([RANGES], service("NodePort", ports=[{"port": 80}]), service(ports=[{"port": 80, "nodePort": 30000}]), None),
+        ([ports("audit", (30000, 30100))], service("NodePort", ports=[{"port": 80}]), None, None),
+        ([], service("NodePort", ports=[{"port": 80}]), None, None),
+    ],
+)
+def test_node_ports_that_the_api_server_would_pick_are_refused_before_it_does(
+    ask: Ask, context: Make, rules: list[Any], spec: dict[str, Any], old: dict[str, Any] | None, kind: str | None
+) -> None:
+    denial = None if kind is None else Denial(reason="ForbiddenNodePort", message=f'service type "{kind}" {NEEDS_PORT}')
+    assert mutate(ask("Service", spec, old=old), context(*rules)) == Mutation(denial=denial)
+    assert mutate(ask("Service", spec, old=old, subresource="status"), context(*rules)) == UNCHANGED
 
 
 def test_audits(ask: Ask, context: Make, audited: Said) -> None:
