@@ -7,20 +7,20 @@ from typing import Any, Final
 
 import structlog
 
-from tenantry.api.labels import RULE_STATUS_NAME
+from tenantry.api.labels import AGGREGATE_TO_CONTROLLER, RULE_STATUS_NAME
 from tenantry.api.meta import ObjectMeta, PartialObject
 from tenantry.api.rules import NamespaceRule
 from tenantry.api.shared import AdditionalMetadata
 from tenantry.api.tenant import Tenant
 from tenantry.foundation.errors import TenantryError
 from tenantry.foundation.templates import TemplateError
-from tenantry.kube.errors import ApiError
+from tenantry.kube.errors import ApiError, ForbiddenError
 from tenantry.kube.queue import WorkQueue
 from tenantry.operator.caches import BY_NAMESPACE
 from tenantry.operator.enforcement import RECHECK_SECONDS
 from tenantry.operator.tools import Tools
 from tenantry.tenancy.desired.conditions import plain_status
-from tenantry.tenancy.desired.manifests import is_managed
+from tenantry.tenancy.desired.manifests import Manifest, is_managed
 from tenantry.tenancy.desired.namespace_objects import namespace_objects
 from tenantry.tenancy.desired.resource_quotas import is_shared
 from tenantry.tenancy.desired.rule_status import failed, published
@@ -65,6 +65,25 @@ class NamespaceController:
         self._on_report = on_report
         self.queue: WorkQueue[str] = WorkQueue("namespaces")
         self.reports: dict[str, SpaceReport] = {}
+        self._former: dict[str, tuple[str, AdditionalMetadata]] = {}
+
+    def note_former(self, tenant: Tenant) -> None:
+        """Remember what *tenant*, as it was until now, managed on namespaces that no reconcile saw with it.
+
+        Admission puts metadata on them at once, so an edit soon after would find no record of it.
+        """
+        for namespace in self._tools.book.members_of(tenant.metadata.name):
+            report = self.reports.get(namespace.name)
+            if report is not None and report.uid == namespace.uid and report.tenant_version == _version(tenant):
+                continue
+            managed = managed_metadata(tenant, namespace, self._previous(tenant, namespace))
+            self._remember(namespace, managed)
+
+    def _remember(self, namespace: ObjectMeta, managed: AdditionalMetadata | None) -> None:
+        uid, known = self._former.get(namespace.name, (namespace.uid, None))
+        united = united_metadata(known if uid == namespace.uid else None, managed)
+        if united is not None:
+            self._former[namespace.name] = (namespace.uid, united)
 
     async def reconcile(self, name: str) -> float | None:
         """Bring the namespace in line; safe at any time, and without any call where nothing differs.
@@ -173,7 +192,7 @@ class NamespaceController:
             try:
                 await tools.writer.ensure(tools.caches.managed[kind], manifest, manager=MANAGERS[kind])
             except ApiError as error:
-                problems.append(f"{kind} {manifest['metadata']['name']}: {error}")
+                problems.append(_problem(manifest, error))
                 stands = stands and kind != "RuleStatus"
         wanted = {(each["kind"], each["metadata"]["name"]) for each in manifests} | {("RuleStatus", RULE_STATUS_NAME)}
         # After the writes, so that a failed one never leaves the namespace with less than before.
@@ -209,6 +228,18 @@ class NamespaceController:
         except ApiError as error:
             problems.append(f"RuleStatus: {error}")
         return False
+
+
+def _problem(manifest: Manifest, error: ApiError) -> str:
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    if kind == "RoleBinding" and isinstance(error, ForbiddenError) and "attempting to grant" in error.message:
+        # The server lists every right that is not held, and not the role.
+        role = manifest["roleRef"]["name"]
+        return (
+            f"the operator lacks the right to bind ClusterRole {role}: name it among the installation's bindable "
+            f"roles, or aggregate that right by the label {AGGREGATE_TO_CONTROLLER}=true"
+        )
+    return f"{kind} {name}: {error}"
 
 
 def _merge_patch(change: MetadataChange) -> dict[str, Any]:

@@ -89,6 +89,7 @@ async def _ask(request: Request) -> bytes:
     finally:
         if child.returncode is None:
             child.kill()
+            await child.wait()
     if child.returncode:
         last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
         raise UnavailableError(f"certificates can't be made or read: {last}")
