@@ -17,6 +17,7 @@ from tenantry.foundation.templates import TemplateError
 from tenantry.kube.errors import ApiError, ForbiddenError
 from tenantry.kube.queue import WorkQueue
 from tenantry.operator.caches import BY_NAMESPACE
+from tenantry.operator.editions import Editions
 from tenantry.operator.enforcement import RECHECK_SECONDS
 from tenantry.operator.tools import Tools
 from tenantry.tenancy.desired.conditions import plain_status
@@ -24,7 +25,7 @@ from tenantry.tenancy.desired.manifests import Manifest, is_managed
 from tenantry.tenancy.desired.namespace_objects import namespace_objects
 from tenantry.tenancy.desired.resource_quotas import is_shared
 from tenantry.tenancy.desired.rule_status import failed, published
-from tenantry.tenancy.desired.tenant_status import SpaceReport
+from tenantry.tenancy.desired.tenant_status import SpaceReport, stored_space
 from tenantry.tenancy.namespaces.claims import claim_of
 from tenantry.tenancy.namespaces.metadata import MetadataChange, desired_metadata, managed_metadata
 from tenantry.tenancy.rules.effective import projected_rules
@@ -65,25 +66,11 @@ class NamespaceController:
         self._on_report = on_report
         self.queue: WorkQueue[str] = WorkQueue("namespaces")
         self.reports: dict[str, SpaceReport] = {}
-        self._former: dict[str, tuple[str, AdditionalMetadata]] = {}
+        self._editions = Editions()
 
-    def note_former(self, tenant: Tenant) -> None:
-        """Remember what *tenant*, as it was until now, managed on namespaces that no reconcile saw with it.
-
-        Admission puts metadata on them at once, so an edit soon after would find no record of it.
-        """
-        for namespace in self._tools.book.members_of(tenant.metadata.name):
-            report = self.reports.get(namespace.name)
-            if report is not None and report.uid == namespace.uid and report.tenant_version == _version(tenant):
-                continue
-            managed = managed_metadata(tenant, namespace, self._previous(tenant, namespace))
-            self._remember(namespace, managed)
-
-    def _remember(self, namespace: ObjectMeta, managed: AdditionalMetadata | None) -> None:
-        uid, known = self._former.get(namespace.name, (namespace.uid, None))
-        united = united_metadata(known if uid == namespace.uid else None, managed)
-        if united is not None:
-            self._former[namespace.name] = (namespace.uid, united)
+    def note_tenant(self, old: Tenant, new: Tenant) -> None:
+        """Take note of an edit of a Tenant, or of a status that says that an edit is in force."""
+        self._editions.note(old, new)
 
     async def reconcile(self, name: str) -> float | None:
         """Bring the namespace in line; safe at any time, and without any call where nothing differs.
@@ -149,14 +136,9 @@ class NamespaceController:
     async def _settle_metadata(
         self, held: PartialObject, tenant: Tenant, problems: list[str]
     ) -> tuple[ObjectMeta, AdditionalMetadata | None]:
-        """Return the Namespace's metadata as written, and what of it is managed; None where that failed."""
+        """Return the Namespace's metadata as written, and what of it is managed: as before where that failed."""
         metadata = held.metadata
-        stored = (
-            space.metadata
-            for space in tenant.status.spaces
-            if space.name == metadata.name and space.uid == metadata.uid
-        )
-        previous = next(stored, None)
+        previous = self._previous(tenant, metadata)
         change = desired_metadata(tenant, metadata, previous)
         if not change.is_empty:
             try:
@@ -167,9 +149,20 @@ class NamespaceController:
                 ).metadata
             except ApiError as error:
                 problems.append(f"metadata: {error}")
-                return metadata, None
+                return metadata, previous
         managed = managed_metadata(tenant, metadata, previous)
         return metadata, AdditionalMetadata(labels=managed.labels or None, annotations=managed.annotations or None)
+
+    def _previous(self, tenant: Tenant, metadata: ObjectMeta) -> AdditionalMetadata | None:
+        """Return what was managed on the namespace so far, by the freshest account of it; None where there is none."""
+        report = self.reports.get(metadata.name)
+        if report is not None and report.uid == metadata.uid and report.metadata is not None:
+            return report.metadata  # The status follows later.
+        stored = stored_space(tenant, metadata)
+        if stored is not None:
+            return stored.metadata
+        made_under = self._editions.at(tenant, metadata)
+        return managed_metadata(made_under, metadata) if made_under is not None else None
 
     @staticmethod
     def _rules(tenant: Tenant, metadata: ObjectMeta, problems: list[str]) -> tuple[NamespaceRule, ...] | None:

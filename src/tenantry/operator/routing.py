@@ -78,6 +78,8 @@ class Routing:
         if either is None:
             return
         name = either.metadata.name
+        if change.old is not None and change.new is not None:
+            self._to.namespaces.note_tenant(change.old, change.new)
         if not _is_same_tenant(change.old, change.new):
             self._tools.book.forget(name)
             self._tools.book.forget_usage(name)

@@ -32,7 +32,7 @@ class SpaceReport:
     tenant_generation: int
     """The generation of the Tenant that it worked with."""
     metadata: AdditionalMetadata | None = None
-    """What the tenant manages on the Namespace, as written there; None where that failed."""
+    """What the tenant manages on the Namespace, as written there, or as before where that failed."""
     rules: tuple[NamespaceRule, ...] = ()
     problem: str = ""
     """Empty where everything is in place."""
@@ -122,7 +122,7 @@ def _problem(survey: TenantSurvey, namespace: ObjectMeta) -> str | None:
     """Return what is wrong in *namespace*, empty for nothing, None where no reconcile told yet."""
     report = _report(survey, namespace)
     if report is None:
-        stored = _stored_space(survey, namespace)
+        stored = stored_space(survey.facts.tenant, namespace)
         # After a restart of the controllers nothing is reported yet; what was Ready at this generation still is.
         done = survey.facts.tenant.status.observed_generation == survey.facts.tenant.metadata.generation
         return "" if done and stored is not None and _is_ready(stored) else None
@@ -143,19 +143,14 @@ def _report(survey: TenantSurvey, namespace: ObjectMeta) -> SpaceReport | None:
     return report if fits else None
 
 
-def _stored_space(survey: TenantSurvey, namespace: ObjectMeta) -> Space | None:
-    return next(
-        (
-            each
-            for each in survey.facts.tenant.status.spaces
-            if each.name == namespace.name and each.uid == namespace.uid
-        ),
-        None,
-    )
+def stored_space(tenant: Tenant, namespace: ObjectMeta) -> Space | None:
+    """Return what the status of *tenant* says of exactly this *namespace*, uid included."""
+    spaces = tenant.status.spaces
+    return next((each for each in spaces if each.name == namespace.name and each.uid == namespace.uid), None)
 
 
 def _space(survey: TenantSurvey, namespace: ObjectMeta, now: str) -> Space:
-    stored, report = _stored_space(survey, namespace), _report(survey, namespace)
+    stored, report = stored_space(survey.facts.tenant, namespace), _report(survey, namespace)
     if report is None and stored is not None and not namespace.deletion_timestamp:
         return stored  # Its metadata still tells what to take away: nothing of this generation was written yet.
     before = stored if stored is not None else Space(metadata=AdditionalMetadata())
