@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tenantry.controlplane.cluster import ControlPlane
+from tenantry.testing.breakable import Breakable
 from tenantry.testing.platform import Platform
 from tenantry.testing.world import World
 
@@ -29,6 +30,20 @@ async def world(platform: Platform, unique: Callable[[str], str]) -> AsyncIterat
     """Clients for any user, and tenants that go with the test."""
     async with AsyncExitStack() as stack:
         yield await stack.enter_async_context(World(platform, unique))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def breakable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Breakable]:
+    """What tests may break without others noticing; each leaves it running and mended."""
+    async with Breakable.running(tmp_path_factory.mktemp("breakable")) as breakable:
+        yield breakable
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def breakable_world(breakable: Breakable, unique: Callable[[str], str]) -> AsyncIterator[World]:
+    """As ``world``, in the breakable installation."""
+    async with World(breakable.platform, unique) as world:
+        yield world
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

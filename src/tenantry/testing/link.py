@@ -23,6 +23,8 @@ class Link:
         """Open nothing yet; *targets* are ports on 127.0.0.1."""
         self.targets: Sequence[int] = targets
         self.port = 0
+        self.connections = 0
+        """How many were accepted so far."""
         self.delay_seconds = 0.0
         """Added to each chunk, in both directions."""
         self._flow = asyncio.Event()
@@ -65,6 +67,7 @@ class Link:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
+        self.connections += 1
         try:
             if not self._is_cut and self.targets:
                 await self._join(reader, writer)

@@ -11,9 +11,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -78,9 +78,19 @@ class Platform:
     operator: Part
     admission: Part
     kubectl_program: Path
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """By ServiceAccount: where its process reaches the API server, if not at its own address."""
 
     @classmethod
-    async def start(cls, plane: ControlPlane, folder: Path, *, workers: int = 1, arguments: Sequence[str] = ()) -> Self:
+    async def start(  # each is a setting of one installation
+        cls,
+        plane: ControlPlane,
+        folder: Path,
+        *,
+        workers: int = 1,
+        arguments: Sequence[str] = (),
+        servers: Mapping[str, str] | None = None,
+    ) -> Self:
         """Install on *plane* and run both processes; return when the webhooks are registered.
 
         Args:
@@ -88,12 +98,13 @@ class Platform:
             folder: For kubeconfigs, tokens and logs; made if it is missing.
             workers: Processes of admission.
             arguments: More for both processes, such as ``--log-level=debug``.
+            servers: See the attribute.
 
         Raises:
             PlatformError: Naming the part, with the last lines of its log.
         """
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  # once, before anything else runs
-        webhook, *ports = _free_ports(5)
+        webhook, *ports = free_ports(5)
         settings = InstallSettings(webhook_url=f"https://127.0.0.1:{webhook}", admission_workers=workers)
         platform = cls(
             plane=plane,
@@ -121,6 +132,7 @@ class Platform:
                 metrics_port=ports[3],
             ),
             kubectl_program=find_programs(Versions())[KUBECTL],
+            servers=servers or {},
         )
         await platform.install()
         await platform.run(platform.admission)
@@ -166,8 +178,29 @@ class Platform:
     async def wait_ready(self) -> None:
         """Return when both processes are ready, webhooks registered and the configuration Ready."""
         for part in (self.admission, self.operator):
-            await self._wait_for(part, partial(_answers, part.health_port))
+            await self.wait_part(part)
         await self._wait_for(self.operator, self._is_armed)
+
+    async def wait_part(self, part: Part) -> None:
+        """Return when *part* is ready.
+
+        Raises:
+            PlatformError: It ended, or is not ready in time.
+        """
+        await self._wait_for(part, partial(_answers, part.health_port))
+
+    def another(self, part: Part, *arguments: str) -> Part:
+        """Return one more of *part*, to be run beside it; of admission on another port, if *arguments* say so."""
+        health, metrics = free_ports(2)
+        name = f"{part.log.stem}-{health}"
+        return replace(
+            part,
+            arguments=(*part.arguments, *arguments),
+            log=self.folder / f"{name}.log",
+            health_port=health,
+            metrics_port=metrics,
+            process=None,
+        )
 
     async def stop_part(self, part: Part, *, kill: bool = False) -> None:
         """End *part*, politely or not, and wait for it."""
@@ -232,6 +265,8 @@ class Platform:
         token.chmod(0o600)
         config = yaml.safe_load(self.plane.kubeconfig.read_text())
         config["users"] = [{"name": user["name"], "user": {"tokenFile": str(token)}} for user in config["users"]]
+        for each in config["clusters"]:
+            each["cluster"]["server"] = self.servers.get(account, each["cluster"]["server"])
         (self.folder / f"{account}.kubeconfig").write_text(yaml.safe_dump(config))
 
     async def _is_armed(self) -> bool:
@@ -283,7 +318,8 @@ async def _answers(port: int) -> bool:
         writer.close()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on now."""
     with ExitStack() as held:
         listeners = [held.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:
