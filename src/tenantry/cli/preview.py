@@ -16,7 +16,7 @@ from tenantry.cli.exits import ExitCode
 from tenantry.cli.output import output_option, plain, print_value, table
 from tenantry.cli.surveying import Survey, surveyed, validated
 from tenantry.foundation.errors import InvalidError
-from tenantry.tenancy.inspection.changes import Change, Plan, plan
+from tenantry.tenancy.inspection.changes import Change, Plan, notes, plan
 from tenantry.tenancy.inspection.judging import Judge, Refused, refused
 
 _MOST_LINES: Final = 50
@@ -31,6 +31,7 @@ class Preview:
     namespaces: tuple[str, ...]
     changes: tuple[Change, ...]
     refused: tuple[Refused, ...]
+    notes: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -102,6 +103,7 @@ def previewed(survey: Survey) -> Preview:
         namespaces=tuple(after.members),
         changes=after.changes,
         refused=refused(survey.objects, edited=_judge(survey, after), stored=_judge(survey, before)),
+        notes=notes(survey.edited, survey.stored, after.members) if survey.stored is not None else (),
         problems=after.problems,
     )
 
@@ -126,6 +128,7 @@ def _text(found: Preview) -> str:
         parts.append(f"Tenant {found.tenant}, {count} namespace{'s' if count != 1 else ''}. Nothing was changed.")
         parts.append(_changes_text(found.changes))
         parts.append(_refused_text(found.refused))
+    parts += [f"note: {each}" for each in found.notes]
     parts += [f"problem: {each}" for each in found.problems]
     return "\n\n".join(parts)
 

@@ -36,17 +36,17 @@ _ALERTS: tuple[tuple[str, str, str, str, str], ...] = (
     ),
     (
         "TenantryAdmissionErrors",
-        'sum(rate(tenantry_admission_seconds_count{verdict="error"}[5m])) > 0',
+        'sum(rate(tenantry_admission_seconds_count{verdict="errored"}[5m])) > 0',
         "5m",
         "warning",
         "Admission calls end in errors; what they asked for was refused. See the log for their uids.",
     ),
     (
         "TenantryCacheStale",
-        "max by (pod, resource) (tenantry_cache_lag_seconds) > 600",
+        "max by (pod, resource) (tenantry_cache_lag_seconds) > 900",
         "1m",
         "warning",
-        "A cache has not heard from the API server for ten minutes.",
+        "A cache has not heard from the API server for a quarter of an hour: restart the pod.",
     ),
     (
         "TenantNotReady",
@@ -91,10 +91,16 @@ _PANELS: tuple[tuple[str, str, str, str], ...] = (
     ("Tenants cordoned", "short", 'sum(capsule_tenant_condition{condition="Cordoned"})', "cordoned"),
     ("Namespaces by tenant", "short", "topk(20, capsule_tenant_namespace_count)", "{{tenant}}"),
     (
-        "Admission, seconds (p50 and p99)",
+        "Admission, 99 of 100 calls are faster than",
         "s",
         "histogram_quantile(0.99, sum by (le, path) (rate(tenantry_admission_seconds_bucket[5m])))",
-        "p99 {{path}}",
+        "{{path}}",
+    ),
+    (
+        "Admission, half of the calls are faster than",
+        "s",
+        "histogram_quantile(0.5, sum by (le, path) (rate(tenantry_admission_seconds_bucket[5m])))",
+        "{{path}}",
     ),
     (
         "Admission verdicts a second",

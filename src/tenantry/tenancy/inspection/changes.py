@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -98,6 +98,24 @@ def plan(tenant: Tenant, surroundings: Surroundings) -> Plan:
         wanted = namespace_objects(written, after, quotas=quotas, rules=rules)
         changes += _object_changes(namespace.name, wanted, stored)
     return Plan(facts, tuple(changes), tuple(problems), members)
+
+
+def notes(edited: Tenant, stored: Tenant, members: Collection[str]) -> tuple[str, ...]:
+    """Return what the edit means besides the objects: for people, a sentence each."""
+    options = edited.spec.namespace_options
+    found = []
+    if options is not None and options.quota is not None and options.quota < len(members):
+        found.append(
+            f"it has {len(members)} namespaces, more than the new quota of {options.quota}: they stay, and no new one "
+            "can be made"
+        )
+    if edited.spec.cordoned and not stored.spec.cordoned:
+        found.append("it would be cordoned: its owners could change nothing in its namespaces")
+    if edited.spec.node_selector != stored.spec.node_selector:
+        found.append("its node selector would change: running Pods stay on their nodes")
+    if any(rule.quota for rule in edited.spec.rules):
+        found.append("rules[].quota is not enforced by this version")
+    return tuple(found)
 
 
 def _facts(tenant: Tenant, surroundings: Surroundings) -> TenantFacts:
