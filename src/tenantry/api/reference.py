@@ -1,7 +1,6 @@
 """The reference page of all fields, generated from the API types.
 
-``python -c 'from tenantry.api.reference import fields_page; print(fields_page(), end="")'``
-writes ``docs/reference/fields.md``.
+``python tools/write_reference.py`` writes it with the others.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ _SCALARS: Final = {str: "string", bool: "boolean", int: "integer", Any: "any"}
 _HEAD: Final = f"""\
 # Fields
 
-Every field of every kind that is served, in `{CAPSULE_API_VERSION}`. Generated from the types: change a docstring in
-`src/tenantry/api`, not this page. Fields with a default are filled in by the API server. Expressions are
-[RE2](https://github.com/google/re2/wiki/Syntax) and match where they are *found*; anchor them with `^` and `$`.
+This page is for whoever writes manifests: every field of every kind that is served, in `{CAPSULE_API_VERSION}`.
+Generated from the types: change a docstring in `src/tenantry/api`, not this page. Fields with a default are filled in
+by the API server. Expressions are [RE2](https://github.com/google/re2/wiki/Syntax) and match where they are *found*;
+anchor them with `^` and `$`.
 """
 
 

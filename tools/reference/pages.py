@@ -1,0 +1,29 @@
+"""All generated pages, by file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from reference.commands import commands_page
+from reference.conditions import conditions_page
+from reference.metrics import metrics_page
+from reference.reasons import reasons_page
+from reference.settings import settings_page
+from reference.webhooks import webhooks_page
+from tenantry.api.reference import fields_page
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page."""
+    return {
+        "commands.md": commands_page(),
+        "conditions.md": conditions_page(),
+        "fields.md": fields_page(),
+        "metrics.md": metrics_page(),
+        "reasons.md": reasons_page(),
+        "settings.md": settings_page(),
+        "webhooks.md": webhooks_page(),
+    }
