@@ -18,6 +18,7 @@ from tenantry.api.shared import CoreOwner
 from tenantry.api.tenant import Tenant
 from tenantry.api.tenant_owner import TenantOwner
 from tenantry.api.workloads import Ingress
+from tenantry.foundation.errors import InvalidError
 from tenantry.kube.client import Client
 from tenantry.kube.errors import NotFoundError
 from tenantry.kube.resources import (
@@ -131,7 +132,7 @@ class LiveReader:
     async def _get(self, resource: Resource[Any], name: str) -> Any:
         try:
             return await self._client.get(resource, name)
-        except NotFoundError:
+        except (NotFoundError, InvalidError):  # Nothing can have a name that fits in no path, as the empty one.
             return None
 
 

@@ -84,3 +84,12 @@ async def test_other_questions_do_not_wait() -> None:
         assert not other.done()
         slow.go.release()
         slow.go.release()
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+async def test_what_nothing_can_be_named_is_not_there(name: str) -> None:
+    """A claim may ask for the storage class "": that is no class, and no fault of the API server's."""
+    question = Question(Topic.CLASS, name, "StorageClass")
+    async with reading() as (slow, reader):
+        assert await reader.read(question) is None
+    assert slow.turns == 0
