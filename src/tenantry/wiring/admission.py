@@ -23,6 +23,7 @@ from tenantry.foundation.clock import SystemClock
 from tenantry.kube.client import Client
 from tenantry.kube.config import load_config
 from tenantry.wiring.logs import configure_logs
+from tenantry.wiring.memory import use_little_memory
 from tenantry.wiring.probes import Probes
 
 STATUS_SECONDS: Final = 0.5
@@ -54,6 +55,7 @@ def run_admission(process: AdmissionProcess) -> None:
     configure_logs(process.log_level, process="admission")
     if process.status_folder is not None:
         _end_with_parent()
+    use_little_memory()
     asyncio.run(_run(process))
 
 
