@@ -57,21 +57,22 @@ class WebhookController:
         configuration = self._tools.book.configuration
         if configuration is None:
             return None
+        generation = configuration.metadata.generation
         if self._is_disarmed():
             await self._remove_all(kept=frozenset())
-            self._tell("Disarmed", "admission was disarmed: run `tenantry admission arm`")
+            self._tell("Disarmed", "admission was disarmed: run `tenantry admission arm`", generation=generation)
             return None
         bundle = self._ca_bundle(configuration)
         waiting = self._reason_to_wait(configuration, bundle)
         if waiting is not None:
-            self._tell(*waiting)
+            self._tell(*waiting, generation=generation)
             return WAIT_SECONDS
         idle = self._idle_tenants()
         joins_only = self._is_held_back(idle)
         if joins_only:
             idle = sorted(set(idle) & self._registered_idle())
         await self._register(configuration, bundle, idle)
-        self._tell(REGISTERED, "the webhook configurations stand")
+        self._tell(REGISTERED, "the webhook configurations stand", generation=generation)
         return JOIN_SECONDS if joins_only else None
 
     async def _register(self, configuration: CapsuleConfiguration, bundle: str, idle: list[str]) -> None:
@@ -171,8 +172,9 @@ class WebhookController:
                 found |= {name for stored in cache.values() for name in _left_out(stored)}
         return frozenset(found)
 
-    def _tell(self, reason: str, message: str) -> None:
-        told = condition(ADMISSION, holds=reason == REGISTERED, reason=reason, message=message)
+    def _tell(self, reason: str, message: str, *, generation: int) -> None:
+        # kubectl wait takes a condition without its generation for an old one, and waits for ever.
+        told = condition(ADMISSION, holds=reason == REGISTERED, reason=reason, message=message, generation=generation)
         if told != self._condition:
             self._condition = told
             self._on_change()
