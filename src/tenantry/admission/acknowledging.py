@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
@@ -27,6 +29,7 @@ The operator does not wait for a worker whose Lease ran out.  Such a worker may 
 still, when it is cut off from an API server that reaches it; what it knows may then be older than
 what statuses tell.  The difference to LEASE_SECONDS covers clocks that differ.
 """
+FORGOTTEN_SECONDS: Final = 120.0
 COALESCE_SECONDS: Final = 0.25
 """At most so many writes while many objects change."""
 
@@ -93,6 +96,20 @@ class Acknowledger:
             else:
                 self._renewed_at = began
                 return
+
+    async def clean(self) -> None:
+        """Delete the Leases of workers that ended long ago without a word, with their pods.
+
+        Raises:
+            TenantryError: The API server refuses, or does not answer.
+        """
+        selector = f"{acknowledgement.LABEL}={acknowledgement.LABEL_VALUE}"
+        long_ago = self._clock.now() - timedelta(seconds=FORGOTTEN_SECONDS)
+        for lease in (await self._client.list(LEASES, self._namespace, label_selector=selector)).items:
+            if lease.metadata.name != self._name and not acknowledgement.is_live(lease, long_ago):
+                version = lease.metadata.resource_version
+                with suppress(ConflictError, NotFoundError):  # It came back, or another replica was first.
+                    await self._client.delete(LEASES, lease.metadata.name, self._namespace, resource_version=version)
 
     async def withdraw(self) -> None:
         """Delete the Lease: this worker answers no more, and nobody need wait for it."""

@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -222,13 +222,21 @@ def ledger_key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-async def keep_clean(*ledgers: Ledgers, every_seconds: float = 2 * LIFETIME_SECONDS) -> None:
-    """Clean *ledgers* now and then, until cancelled."""
+class Cleanable(Protocol):
+    """Something that leaves objects behind."""
+
+    async def clean(self) -> None:
+        """Delete what is of no use any more; may raise TenantryError."""
+        ...
+
+
+async def keep_clean(*parts: Cleanable, every_seconds: float = 2 * LIFETIME_SECONDS) -> None:
+    """Clean *parts* now and then, until cancelled."""
     while True:
         # At random, so that replicas do not clean at once.
         await asyncio.sleep(every_seconds * random.uniform(0.5, 1.5))  # noqa: S311
-        for one in ledgers:
+        for one in parts:
             try:
                 await one.clean()
             except TenantryError as error:
-                _log.info("reservations.not_cleaned", error=str(error))
+                _log.info("leases.not_cleaned", error=str(error))

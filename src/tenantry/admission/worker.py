@@ -110,7 +110,7 @@ class Worker:
             group.create_task(self.catalog.run(), name="catalog")
             group.create_task(self._follow_certificate(), name="certificate")
             group.create_task(self._events.run(), name="events")
-            group.create_task(keep_clean(self._namespaces, self._hosts), name="reservations")
+            group.create_task(keep_clean(self._namespaces, self._hosts, self._acknowledger), name="leases")
             group.create_task(self._measure(), name="metrics")
             for cache in self.caches.all():
                 await cache.wait_synced()

@@ -246,6 +246,12 @@ async def registered(cluster: Cluster, admin: Client) -> AsyncIterator[Callable[
 
 
 @pytest.fixture
+def find_port() -> Callable[[], int]:
+    """Find ports that nobody listens on."""
+    return _free_port
+
+
+@pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[Client]:
     """The superuser, of the group system:masters."""
     async with Client(load_config(kubeconfig=str(cluster.plane.kubeconfig))) as client:
