@@ -64,7 +64,17 @@ def render(helm: Path) -> Render:
     """Return what ``helm template`` makes of values, by kind and name."""
 
     def rendered(values: dict[str, Any] | None = None, *flags: str, namespace: str = "capsule-system") -> Objects:
-        command: list[str | Path] = [helm, "template", "tenantry", CHART, "--namespace", namespace, "--values", "-", *flags]
+        command: list[str | Path] = [
+            helm,
+            "template",
+            "tenantry",
+            CHART,
+            "--namespace",
+            namespace,
+            "--values",
+            "-",
+            *flags,
+        ]
         command += ["--kube-version", DEFAULT_KUBERNETES_VERSION]
         done = subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=False)
         if done.returncode:
