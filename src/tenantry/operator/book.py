@@ -79,9 +79,11 @@ class TenantBook:
             known = self._quotas[tenant.metadata.name] = (_edition(tenant), shared_quotas(tenant, self.usage(tenant)))
         return known[1]
 
-    def has_promotions(self, tenant: Tenant) -> bool:
-        """Return whether the labels of namespaces decide where promoted ServiceAccounts get roles."""
-        return bool(self._entry(tenant).promotions)
+    def has_candidates(self, tenant: Tenant) -> bool:
+        """Return whether the tenant's namespaces, and their labels, decide who gets roles where."""
+        if not len(self._caches.promoted) and not len(self._caches.promoted_owners):
+            return False
+        return bool(self._entry(tenant).promotions) or bool(self.candidates(tenant))
 
     def candidates(self, tenant: Tenant) -> list[PromotedCandidate]:
         """Return the ServiceAccounts in the tenant's namespaces that carry a promotion label."""
@@ -117,7 +119,8 @@ class TenantBook:
 
     def _computed(self, tenant: Tenant, edition: Edition) -> _Entry:
         configuration = self.configuration_spec
-        candidates = self.candidates(tenant)
+        has_accounts = len(self._caches.promoted) or len(self._caches.promoted_owners)
+        candidates = self.candidates(tenant) if has_accounts else []
         owners = effective_owners(
             tenant,
             tenant_owners=self._caches.tenant_owners.values(),

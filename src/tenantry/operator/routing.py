@@ -28,27 +28,37 @@ class Routing:
     def __init__(self, tools: Tools, controllers: Controllers) -> None:
         self._tools = tools
         self._to = controllers
+        self._is_started = False
         caches = tools.caches
         tools.writer.on_surprise = self._surprised
-        caches.tenants.subscribe(self._on_tenant)
-        caches.tenant_owners.subscribe(self._on_tenant_owner)
-        caches.configurations.subscribe(self._on_configuration)
-        caches.namespaces.subscribe(self._on_namespace)
+        caches.tenants.subscribe(self._once_started(self._on_tenant))
+        caches.tenant_owners.subscribe(self._once_started(self._on_tenant_owner))
+        caches.configurations.subscribe(self._once_started(self._on_configuration))
+        caches.namespaces.subscribe(self._once_started(self._on_namespace))
         for kind, cache in caches.managed.items():
-            cache.subscribe(self._on_managed(kind))
-        caches.resource_quotas.subscribe(self._on_usage)
+            cache.subscribe(self._once_started(self._on_managed(kind)))
+        caches.resource_quotas.subscribe(self._once_started(self._on_usage))
         for accounts in (caches.promoted, caches.promoted_owners):
-            accounts.subscribe(self._on_account)
-        caches.cluster_roles.subscribe(self._on_rbac("ClusterRole"))
-        caches.cluster_role_bindings.subscribe(self._on_rbac("ClusterRoleBinding"))
+            accounts.subscribe(self._once_started(self._on_account))
+        caches.cluster_roles.subscribe(self._once_started(self._on_rbac("ClusterRole")))
+        caches.cluster_role_bindings.subscribe(self._once_started(self._on_rbac("ClusterRoleBinding")))
         for webhooks in (caches.mutating_webhooks, caches.validating_webhooks):
-            webhooks.subscribe(self._on_webhooks)
-        caches.secrets.subscribe(self._on_webhooks)
-        caches.switches.subscribe(self._on_webhooks)
-        caches.acknowledgements.subscribe(self._on_lease)
+            webhooks.subscribe(self._once_started(self._on_webhooks))
+        caches.secrets.subscribe(self._once_started(self._on_webhooks))
+        caches.switches.subscribe(self._once_started(self._on_webhooks))
+        caches.acknowledgements.subscribe(self._once_started(self._on_lease))
+
+    def _once_started(self, callback: Callable[[Change[Any]], None]) -> Callable[[Change[Any]], None]:
+        def changed(change: Change[Any]) -> None:
+            if self._is_started:
+                callback(change)
+
+        return changed
 
     def start(self) -> None:
         """Have everything looked at once: a new leader knows nothing of what was done."""
+        # Before this, while the caches fill, each change would be one of thousands.
+        self._is_started = True
         caches = self._tools.caches
         for tenant in caches.tenants.values():
             self._to.tenants.queue.add(tenant.metadata.name)
@@ -151,7 +161,7 @@ class Routing:
             if old is not None:
                 # A new namespace is reported on by its own controller, once something is in it.
                 self._to.tenants.queue.add(name)
-            if self._tools.book.has_promotions(tenant) or self._tools.book.candidates(tenant):
+            if self._tools.book.has_candidates(tenant):
                 self._tools.book.forget(name)
                 self._look_at_tenant(tenant)
 
