@@ -66,7 +66,7 @@ def view_of(
         case Subject.NAMESPACE:
             return _namespace_view(request, knowledge, stage=stage, counted=reserved.namespaces)
         case Subject.TENANT:
-            return TenantContext(role=knowledge.role(request.requester))
+            return TenantContext(role=knowledge.role(request.requester), known_kinds=knowledge.kind_scope)
         case Subject.NODE:
             return NodeContext(installation=knowledge.installation, role=knowledge.role(request.requester))
         case _:

@@ -20,6 +20,7 @@ from tenantry.api.tenant import Tenant
 from tenantry.tenancy.namespaces.claims import claim_of, is_valid
 from tenantry.tenancy.request import Requester, Role
 from tenantry.tenancy.rules.ruleset import RuleSet
+from tenantry.tenancy.validation.rules import KindScope
 from tenantry.tenancy.views import Installation, Lookups, TenantView
 
 
@@ -43,6 +44,8 @@ class Topic(StrEnum):
     VOLUME = "volume"
     """*name*."""
     INGRESSES = "ingresses"
+    KINDS = "kinds"
+    """Those that the API server serves."""
 
 
 class Question(NamedTuple):
@@ -100,6 +103,10 @@ class Knowledge(Protocol):
 
     def role(self, requester: Requester) -> Role:
         """Return what the installation takes *requester* for."""
+        ...
+
+    def kind_scope(self, group: str, kind: str) -> KindScope | None:
+        """Return where objects of *kind* live, *group* being an entry of ``apiGroups``; None: it is not served."""
         ...
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tenantry.admission.classes import CLASS_RESOURCES, class_entry
+from tenantry.admission.kinds import ServedKinds, served_kinds
 from tenantry.admission.knowledge import Knowledge, Question, Topic, Unanswered, tenant_in_charge
 from tenantry.admission.state import DEFAULT_SPEC, promoted_candidate
 from tenantry.api import labels
@@ -37,10 +38,19 @@ from tenantry.tenancy.owners import PromotedCandidate, effective_owners, is_owne
 from tenantry.tenancy.request import Requester, Role
 from tenantry.tenancy.rules.effective import effective_rules
 from tenantry.tenancy.rules.ruleset import RuleSet
+from tenantry.tenancy.validation.rules import KindScope
 from tenantry.tenancy.views import ClassEntry, ClassKind, IngressUse, Installation, Lookups, TenantView
 
 _SHARED: Final = frozenset(
-    {Topic.CONFIGURATION, Topic.TENANT_OWNERS, Topic.PROMOTED_ACCOUNTS, Topic.TENANTS, Topic.INGRESSES, Topic.CLASSES}
+    {
+        Topic.CONFIGURATION,
+        Topic.TENANT_OWNERS,
+        Topic.PROMOTED_ACCOUNTS,
+        Topic.TENANTS,
+        Topic.INGRESSES,
+        Topic.CLASSES,
+        Topic.KINDS,
+    }
 )
 """What many refusals at once may share one read of."""
 
@@ -65,6 +75,7 @@ class LiveReader:
             Topic.CLASSES: self._classes,
             Topic.VOLUME: self._volume,
             Topic.INGRESSES: self._ingresses,
+            Topic.KINDS: self._kinds,
         }
 
     async def read(self, question: Question) -> object:
@@ -128,6 +139,9 @@ class LiveReader:
 
     async def _ingresses(self, _: Question) -> list[Ingress]:
         return (await self._client.list(INGRESSES)).items
+
+    async def _kinds(self, _: Question) -> ServedKinds:
+        return await served_kinds(self._client)
 
     async def _get(self, resource: Resource[Any], name: str) -> Any:
         try:
@@ -228,6 +242,10 @@ class LiveKnowledge:
         account = account_name(requester.username)
         home = None if account is None else self.home_tenant(account.namespace)
         return role_of(requester, self.installation, home_tenant=home)
+
+    def kind_scope(self, group: str, kind: str) -> KindScope | None:
+        """See Knowledge."""
+        return cast("ServedKinds", self.told(Question(Topic.KINDS))).scope_of(group, kind)
 
     def told(self, question: Question) -> object:
         """Return the answer to *question*; raise Unanswered where it was not read."""

@@ -258,3 +258,18 @@ async def test_workers_say_what_they_have_seen(admin: Client, tenant: Make, even
         return len(seen) == 2 and min(seen) >= version
 
     await eventually(have_all_seen_it)
+
+
+async def test_a_metadata_rule_names_kinds_that_there_are(tenant: Make) -> None:
+    def rule(kind: str, *groups: str) -> list[dict[str, Any]]:
+        return [{"enforce": {"metadata": [{"apiGroups": [*groups], "kinds": [kind], "labels": {"team": {}}}]}}]
+
+    for wrong, words in (
+        (rule("Deployment"), "'Deployment' is unknown in v1"),
+        (rule("Nodee"), "'Nodee' is unknown in v1"),
+        (rule("Node"), "must be a namespaced kind, or Namespace"),
+    ):
+        with pytest.raises(ForbiddenError, match=words):
+            await tenant(rules=wrong)
+    for right in (rule("Deployment", "apps"), rule("Deployment", "apps/v1"), rule("ConfigMap"), rule("Namespace")):
+        await tenant(rules=right)
