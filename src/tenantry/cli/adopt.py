@@ -9,7 +9,7 @@ import click
 from tenantry.api import labels
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.tenant import Tenant
-from tenantry.cli.asking import cluster_options, connected, installation_options, run
+from tenantry.cli.asking import cluster_options, connected, namespace_option, run
 from tenantry.cli.exits import ExitCode
 from tenantry.cli.output import plain, print_value, table
 from tenantry.foundation.errors import ConfigurationError, RejectedError, TenantryError
@@ -35,7 +35,7 @@ from tenantry.tenancy.inspection.adoption import Act, Adoption, adoptions, is_mi
     show_default=True,
     help="How to print the plan.",
 )
-@installation_options
+@namespace_option
 @cluster_options
 def adopt(  # noqa: PLR0913  # one parameter an option: that is how click passes them
     tenant_name: str,
@@ -48,7 +48,6 @@ def adopt(  # noqa: PLR0913  # one parameter an option: that is how click passes
     dry_run: bool,
     output: str,
     namespace: str,
-    configuration_name: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
@@ -66,7 +65,6 @@ def adopt(  # noqa: PLR0913  # one parameter an option: that is how click passes
     tenantry adopt oil --all-labelled          all of oil's after a restore
     tenantry adopt oil gas-lab --migrate       one of another tenant
     """  # noqa: D301  # click reads the backspace
-    del configuration_name
     if not names and not all_labelled and not selector:
         raise click.UsageError("name namespaces, or give --all-labelled or --selector")
     if not (yes or dry_run or sys.stdin.isatty()):

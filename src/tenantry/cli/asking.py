@@ -34,9 +34,9 @@ def cluster_options(command: F) -> F:
     return kubeconfig(context(command))
 
 
-def installation_options(command: F) -> F:
-    """Add ``--namespace`` and ``--configuration-name``: where the installation is."""
-    namespace = click.option(
+def namespace_option(command: F) -> F:
+    """Add ``--namespace``: where the installation is."""
+    return click.option(
         "-n",
         "--namespace",
         envvar="NAMESPACE",
@@ -44,11 +44,7 @@ def installation_options(command: F) -> F:
         show_default=True,
         show_envvar=True,
         help="Namespace that tenantry is installed in.",
-    )
-    name = click.option(
-        "--configuration-name", default="default", show_default=True, help="Name of the CapsuleConfiguration."
-    )
-    return namespace(name(command))
+    )(command)
 
 
 @asynccontextmanager

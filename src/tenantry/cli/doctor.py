@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from tenantry.cli.asking import cluster_options, connected, installation_options, run
+from tenantry.cli.asking import cluster_options, connected, namespace_option, run
 from tenantry.cli.examining import Installed, facts_of
 from tenantry.cli.exits import ExitCode
 from tenantry.cli.output import output_option, plain, print_value
@@ -33,7 +33,8 @@ from tenantry.tenancy.inspection.findings import Facts, Finding, Level
     help="ServiceAccount of admission.",
 )
 @output_option
-@installation_options
+@namespace_option
+@click.option("--configuration-name", default="default", show_default=True, help="Name of the CapsuleConfiguration.")
 @cluster_options
 def doctor(  # one parameter an option: that is how click passes them
     *,

@@ -38,6 +38,7 @@ from tenantry.tenancy.inspection.findings import Certificate, Facts, Webhooks, W
 from tenantry.tenancy.webhooks import webhook_configurations
 
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment", namespaced=True, type=Workload)
+DAEMON_SETS: Final = Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True, type=Workload)
 ACKNOWLEDGE_SECONDS: Final = 2.0
 """How long an admission worker may take to say that it has seen a change."""
 
@@ -123,9 +124,10 @@ async def _with_tenants(client: Client, facts: Facts, unread: Unread) -> Facts:
 
 async def _with_installation(client: Client, facts: Facts, installed: Installed, unread: Unread) -> Facts:
     own = installed.namespace
-    crds, deployments, switch = await asyncio.gather(
+    crds, deployments, daemon_sets, switch = await asyncio.gather(
         unread.read("CRDs", listed(client, CRDS), None),
         unread.read("Deployments", listed(client, DEPLOYMENTS), None),
+        unread.read("DaemonSets", listed(client, DAEMON_SETS), None),
         unread.read("whether admission is disarmed", found(client, CONFIG_MAPS, ADMISSION_SWITCH, own), None),
     )
     configuration = facts.configuration or CapsuleConfiguration()
@@ -136,6 +138,7 @@ async def _with_installation(client: Client, facts: Facts, installed: Installed,
         facts,
         crds=None if crds is None else {each.metadata.name: each for each in crds if _is_of_group(each.metadata)},
         deployments=deployments,
+        daemon_sets=daemon_sets,
         disarmed=switch is not None and (switch.data or {}).get("disarmed") == "true",
         certificate=await unread.read("certificate", _certificate(client, own, configuration), None),
         webhooks=await unread.read("webhooks", _webhooks(client, configuration, installed), ()),

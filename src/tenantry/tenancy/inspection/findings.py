@@ -151,6 +151,8 @@ class Facts:
     configuration: CapsuleConfiguration | None = None
     deployments: Sequence[Workload] | None = None
     """In all namespaces."""
+    daemon_sets: Sequence[Workload] | None = None
+    """In all namespaces."""
     leases: Sequence[Lease] | None = None
     """In the installation's namespace."""
     disarmed: bool = False

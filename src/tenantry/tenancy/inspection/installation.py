@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -9,13 +10,15 @@ from typing import Final
 from tenantry.api.crds import crd_manifests
 from tenantry.api.labels import CAPSULE_LEASE
 from tenantry.tenancy.desired import acknowledgement
-from tenantry.tenancy.inspection.findings import Certificate, Facts, Finding, Webhooks, fine, note, problem
+from tenantry.tenancy.inspection.findings import Certificate, Facts, Finding, Webhooks, Workload, fine, note, problem
 from tenantry.tenancy.inspection.summary import ready_condition
 
 OLD_VERSION: Final = "v1beta1"
 EXPIRES_SOON: Final = timedelta(days=2)
 """The operator renews three days before the end: what comes closer was not renewed."""
-_CAPSULE_IMAGE: Final = "projectcapsule/capsule"
+_CAPSULE_IMAGE: Final = re.compile(r"projectcapsule/capsule([:@]|$)")
+"""Not its proxy, which may run beside this."""
+_CAPSULE_NAME: Final = "capsule-controller-manager"
 _APPLY_CRDS: Final = "tenantry crds | kubectl apply --server-side -f -"
 
 
@@ -55,15 +58,22 @@ def crds(facts: Facts) -> Iterator[Finding]:
 
 def capsule(facts: Facts) -> Iterator[Finding]:
     """Capsule itself does not run beside this: the two would fight over every object."""
-    for each in facts.deployments or ():
-        if each.spec.replicas and any(_CAPSULE_IMAGE in image for image in each.images):
-            place = f"{each.metadata.namespace}/{each.metadata.name}"
-            yield problem(
-                "Capsule",
-                f"Capsule still runs, as Deployment {place}: the two write the same objects",
-                f"kubectl -n {each.metadata.namespace} scale deployment {each.metadata.name} --replicas=0; "
-                "keep its CRDs, they hold your tenants",
-            )
+    for kind, act, workloads_of_kind in (
+        ("deployment", "scale --replicas=0", facts.deployments),
+        ("daemonset", "delete", facts.daemon_sets),
+    ):
+        for each in workloads_of_kind or ():
+            if each.spec.replicas and _is_capsule(each):
+                namespace, name = each.metadata.namespace, each.metadata.name
+                yield problem(
+                    "Capsule",
+                    f"Capsule still runs, as {kind} {namespace}/{name}: the two write the same objects",
+                    f"kubectl -n {namespace} {act} {kind} {name}; keep its CRDs, they hold your tenants",
+                )
+
+
+def _is_capsule(workload: Workload) -> bool:
+    return workload.metadata.name.endswith(_CAPSULE_NAME) or any(map(_CAPSULE_IMAGE.search, workload.images))
 
 
 def workloads(facts: Facts) -> Iterator[Finding]:

@@ -143,7 +143,12 @@ ILLNESSES: dict[str, tuple[dict[str, Any], str, str]] = {
     "Capsule runs too": (
         {"deployments": [deployment("capsule", image="ghcr.io/projectcapsule/capsule:v0.13.0", namespace="x")]},
         "Capsule",
-        "kubectl -n x scale deployment capsule --replicas=0",
+        "kubectl -n x scale --replicas=0 deployment capsule",
+    ),
+    "Capsule runs from a mirror, as a DaemonSet": (
+        {"daemon_sets": [deployment("my-capsule-controller-manager", image="mirror/c:1", namespace="x")]},
+        "Capsule",
+        "kubectl -n x delete daemonset my-capsule-controller-manager",
     ),
     "a replica is missing": (
         {"deployments": [deployment("tenantry-admission", ready=1)]},
@@ -206,6 +211,12 @@ def test_each_illness_is_one_problem_with_a_next_step(well: Facts, illness: str)
     assert [(each.level, each.subject) for each in found] == [(Level.PROBLEM, subject)]
     assert step in found[0].next_step
     assert found[0].what
+
+
+def test_capsule_s_proxy_may_stay(well: Facts) -> None:
+    proxy = deployment("capsule-proxy", image="ghcr.io/projectcapsule/capsule-proxy:v0.9", namespace="x")
+
+    assert told(replace(well, deployments=[proxy])) == []
 
 
 def test_tenants_that_may_still_be_stored_in_the_old_version_are_told(well: Facts) -> None:
