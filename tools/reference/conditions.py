@@ -40,6 +40,13 @@ MEANINGS: Final = (
     Meaning("Tenant", "Cordoned", "False", "Active", "It is not."),
     Meaning("Tenant, `status.spaces[]`", "Ready", "True", "Succeeded", "The namespace holds what the Tenant says."),
     Meaning(
+        "Tenant",
+        "RuleQuotasEnforced",
+        "False",
+        "NotImplemented",
+        "`spec.rules[].quota` is stored and not enforced by this version; absent where no rule has a quota.",
+    ),
+    Meaning(
         "Tenant, `status.spaces[]`",
         "Ready",
         "False",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +17,13 @@ from tenantry.api.reference import fields_page
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
-def pages() -> dict[str, str]:
-    """Return the text of each page."""
-    return {
-        "commands.md": commands_page(),
-        "conditions.md": conditions_page(),
-        "fields.md": fields_page(),
-        "metrics.md": metrics_page(),
-        "reasons.md": reasons_page(),
-        "settings.md": settings_page(),
-        "webhooks.md": webhooks_page(),
-    }
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "commands.md": commands_page,
+    "conditions.md": conditions_page,
+    "fields.md": fields_page,
+    "metrics.md": metrics_page,
+    "reasons.md": reasons_page,
+    "settings.md": settings_page,
+    "webhooks.md": webhooks_page,
+}
+"""What makes the text of each page."""
