@@ -73,6 +73,10 @@ class Enforcement:
     def _on_lease(self, change: Change[Lease]) -> None:
         if change.old is not None and change.new is not None and _seen(change.old) == _seen(change.new):
             return
+        self.wake()
+
+    def wake(self) -> None:
+        """Have those look again who wait for nothing more from admission."""
         for (enqueue, key), needs in list(self._waiting.items()):
             if self.is_seen(needs):
                 del self._waiting[enqueue, key]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenantry.kube.queue import WorkQueue
-from tenantry.operator.tenants import tenant_event
 from tenantry.operator.tools import Tools
 from tenantry.tenancy.desired.difference import is_as_wanted
 from tenantry.tenancy.desired.resource_quotas import is_shared, resource_quotas
@@ -15,9 +14,9 @@ class QuotaController:
     """Finds the namespaces whose limits no longer fit what the others use; their controller writes."""
 
     def __init__(self, tools: Tools, *, enqueue_namespace: Callable[[str], None]) -> None:
+        self._tools = tools
         self._caches = tools.caches
         self._book = tools.book
-        self._events = tools.events
         self._enqueue_namespace = enqueue_namespace
         self._exceeded: dict[str, str] = {}
         self.queue: WorkQueue[str] = WorkQueue("quotas", min_interval_seconds=0.25)
@@ -39,5 +38,5 @@ class QuotaController:
         )
         if exceeded and exceeded != self._exceeded.get(name):
             note = f"more is used than the tenant's quota allows: {exceeded}"
-            self._events.record(tenant_event(tenant, reason="Overprovisioned", note=note))
+            self._tools.warn(tenant, reason="Overprovisioned", note=note)
         self._exceeded[name] = exceeded

@@ -208,6 +208,7 @@ class Routing:
     def _on_webhooks(self, _: Change[Any]) -> None:
         self._to.webhooks.queue.add("webhooks")
         self._to.certificates.queue.add("certificates")
+        self._tools.enforcement.wake()
 
     def _on_lease(self, change: Change[Lease]) -> None:
         if change.old is None or change.new is None:

@@ -7,18 +7,17 @@ from typing import Final
 
 import structlog
 
-from tenantry.api.labels import FINALIZER, LEGACY_FINALIZER, NEW_TENANT
-from tenantry.api.meta import CAPSULE_API_VERSION, ObjectMeta, ObjectReference
+from tenantry.api.labels import FINALIZER, LEGACY_FINALIZER
+from tenantry.api.meta import ObjectMeta
 from tenantry.api.tenant import Tenant, TenantStatus
 from tenantry.kube.errors import ConflictError, NotFoundError
-from tenantry.kube.events import EventNote
 from tenantry.kube.queue import WorkQueue
 from tenantry.kube.resources import NAMESPACES
 from tenantry.operator.classes import ClusterClasses
 from tenantry.operator.enforcement import RECHECK_SECONDS
 from tenantry.operator.force_deletion import ForceDeletion
 from tenantry.operator.tools import Tools
-from tenantry.tenancy.desired.conditions import FAILED, READY, plain_status, status_of
+from tenantry.tenancy.desired.conditions import FAILED, READY, plain_status
 from tenantry.tenancy.desired.tenant_status import SpaceReport, TenantSurvey, tenant_status
 
 FINALIZER_MANAGER: Final = "tenantry/finalizer"
@@ -139,23 +138,4 @@ class TenantController:
         before = next((each for each in tenant.status.conditions if each.type == READY), None)
         if ready is None or ready.reason != FAILED or (before is not None and before.message == ready.message):
             return
-        self._tools.events.record(tenant_event(tenant, reason="ReconcileFailed", note=ready.message))
-
-
-def tenant_event(tenant: Tenant, *, reason: str, note: str) -> EventNote:
-    """Return a warning about *tenant*, for the namespace where events of cluster-wide objects go."""
-    return EventNote(
-        regarding=ObjectReference(
-            api_version=CAPSULE_API_VERSION, kind="Tenant", name=tenant.metadata.name, uid=tenant.metadata.uid
-        ),
-        reason=reason,
-        action="Reconciled",
-        note=note,
-        type="Warning",
-        labels={NEW_TENANT: tenant.metadata.name},
-    )
-
-
-def is_ready(tenant: Tenant) -> bool:
-    """Return whether the stored status says so."""
-    return status_of(tenant.status.conditions, READY) == "True"
+        self._tools.warn(tenant, reason="ReconcileFailed", note=ready.message)

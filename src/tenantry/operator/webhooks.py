@@ -112,14 +112,13 @@ class WebhookController:
         """Take away what carries our mark under another name, or all."""
         for cache in (self._tools.caches.mutating_webhooks, self._tools.caches.validating_webhooks):
             for stored in cache.values():
-                is_ours = ADMISSION_STATE_HASH in (stored.metadata.annotations or {})
-                if is_ours and (cache.resource.kind, stored.metadata.name) not in kept:
+                if _is_ours(stored) and (cache.resource.kind, stored.metadata.name) not in kept:
                     await self._tools.writer.remove(cache, stored)
                     _log.info("webhooks.removed", kind=cache.resource.kind, name=stored.metadata.name)
 
     def _reason_to_wait(self, configuration: CapsuleConfiguration, bundle: str) -> tuple[str, str] | None:
         caches = self._tools.caches
-        if len(caches.mutating_webhooks) and len(caches.validating_webhooks):
+        if all(any(map(_is_ours, each.values())) for each in (caches.mutating_webhooks, caches.validating_webhooks)):
             return None  # They stand: taking them away now would open what they close.
         if not bundle and not _has_own_bundle(configuration):
             return "WaitingForCertificate", "there is no CA yet that admission's certificate could be trusted by"
@@ -178,6 +177,10 @@ class WebhookController:
         if told != self._condition:
             self._condition = told
             self._on_change()
+
+
+def _is_ours(stored: WebhookConfiguration) -> bool:
+    return ADMISSION_STATE_HASH in (stored.metadata.annotations or {})
 
 
 def _left_out(stored: WebhookConfiguration) -> list[str]:

@@ -47,10 +47,13 @@ class Probes:
             yield
 
     def _health_routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/healthz", lambda _: _answer(self.liveness)),
-            web.get("/readyz", lambda _: _answer(self.readiness)),
-        ]
+        return [web.get("/healthz", self._health), web.get("/readyz", self._ready)]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return _answer(self.liveness)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        return _answer(self.readiness)
 
     def _metrics_routes(self) -> list[web.RouteDef]:
         return [web.get("/metrics", self._metrics)]
@@ -59,7 +62,7 @@ class Probes:
         return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-async def _answer(problems: Problems) -> web.Response:
+def _answer(problems: Problems) -> web.Response:
     found = sorted(problems())
     return web.Response(
         text="ok\n" if not found else "".join(f"{each}\n" for each in found), status=503 if found else 200

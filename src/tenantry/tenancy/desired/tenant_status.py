@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tenantry.api.labels import CORDONED as CORDONED_LABEL
 from tenantry.api.meta import Condition, ObjectMeta
@@ -22,6 +23,9 @@ from tenantry.tenancy.desired.conditions import (
     merged,
 )
 from tenantry.tenancy.desired.manifests import TenantFacts
+
+RULE_QUOTAS: Final = "RuleQuotasEnforced"
+"""Condition type, only there where ``rules[].quota`` is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +103,17 @@ def _claims(survey: TenantSurvey, members: Sequence[ObjectMeta]) -> tuple[Condit
         return condition(READY, holds=False, reason=FAILED, message=message, generation=generation), _cordon(tenant)
     if not survey.is_enforced or None in problems.values():
         return None
-    return (
-        condition(READY, holds=True, reason=SUCCEEDED, message=_ready_message(tenant), generation=generation),
-        _cordon(tenant),
-    )
+    ready = condition(READY, holds=True, reason=SUCCEEDED, message="reconciled", generation=generation)
+    return ready, _cordon(tenant), *_unenforced(tenant)
 
 
-def _ready_message(tenant: Tenant) -> str:
-    if any(rule.quota for rule in tenant.spec.rules):
-        return "reconciled; rules[].quota is not enforced by this version"
-    return "reconciled"
+def _unenforced(tenant: Tenant) -> tuple[Condition, ...]:
+    """Return the condition that says which part of the spec is not enforced yet (spec 13.7)."""
+    if not any(rule.quota for rule in tenant.spec.rules):
+        return ()
+    message = "rules[].quota is not enforced by this version: use resourceQuotas"
+    generation = tenant.metadata.generation
+    return (condition(RULE_QUOTAS, holds=False, reason="NotImplemented", message=message, generation=generation),)
 
 
 def _cordon(tenant: Tenant) -> Condition:

@@ -8,7 +8,7 @@ from tenantry.api.configuration import RBAC, CapsuleConfiguration, CapsuleConfig
 from tenantry.api.core import Lease, LeaseSpec, PersistentVolume
 from tenantry.api.meta import Condition, ObjectMeta
 from tenantry.api.rule_status import RuleStatus, RuleStatusStatus
-from tenantry.api.rules import Enforce, NamespaceRule
+from tenantry.api.rules import Enforce, NamespaceRule, RuleQuota, TenantRule
 from tenantry.api.shared import AdditionalMetadata, CoreOwner, UserSpec
 from tenantry.api.tenant import AvailableClasses, PodOptions, Space, Tenant, TenantSpec, TenantStatus
 from tenantry.api.tenant_owner import TenantOwner, TenantOwnerStatus
@@ -180,6 +180,23 @@ def test_a_terminating_tenant_waits_for_its_namespaces() -> None:
         "Terminating",
         1,
         ready("False", "Terminating", "waiting for 1 namespaces to finalize", observed_generation=4),
+    )
+
+
+def test_a_quota_in_a_rule_is_said_to_be_unenforced() -> None:
+    of = tenant(rules=(TenantRule(quota=(RuleQuota(name="q"),)),))
+
+    assert tenant_status(survey(of), now=NOW).conditions == (
+        ready(observed_generation=3),
+        not_cordoned(),
+        Condition(
+            type="RuleQuotasEnforced",
+            status="False",
+            reason="NotImplemented",
+            message="rules[].quota is not enforced by this version: use resourceQuotas",
+            last_transition_time=NOW,
+            observed_generation=3,
+        ),
     )
 
 
