@@ -23,7 +23,7 @@ from tenantry.foundation.clock import SystemClock
 from tenantry.kube.client import Client
 from tenantry.kube.config import load_config
 from tenantry.wiring.logs import configure_logs
-from tenantry.wiring.memory import use_little_memory
+from tenantry.wiring.memory import memory_given_back, use_little_memory
 from tenantry.wiring.probes import Probes
 
 STATUS_SECONDS: Final = 0.5
@@ -67,7 +67,7 @@ async def _run(process: AdmissionProcess) -> None:
     config = load_config(kubeconfig=process.kubeconfig, context=process.context)
     async with Client(config, user_agent="tenantry-admission", observer=metrics.requested) as client:
         worker = Worker(client, process.admission, metrics, SystemClock())
-        async with _probed(process, worker, registry):
+        async with memory_given_back(), _probed(process, worker, registry):
             await until_signal(worker.run())
 
 

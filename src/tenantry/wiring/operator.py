@@ -18,7 +18,7 @@ from tenantry.operator.metrics import OperatorCollector, RequestMetrics
 from tenantry.operator.process import Operator
 from tenantry.operator.settings import OperatorSettings
 from tenantry.wiring.logs import configure_logs
-from tenantry.wiring.memory import use_little_memory
+from tenantry.wiring.memory import memory_given_back, use_little_memory
 from tenantry.wiring.probes import Probes
 
 _log = structlog.get_logger(__name__)
@@ -70,7 +70,8 @@ async def _run(process: OperatorProcess) -> None:
         operator = Operator(client, process.operator, clock=SystemClock(), timer=metrics.reconcile)
         registry.register(OperatorCollector(operator))
         probes = Probes(registry=registry, readiness=operator.problems)
-        async with probes.serving(health=process.health_address, metrics=process.metrics_address):
+        serving = probes.serving(health=process.health_address, metrics=process.metrics_address)
+        async with memory_given_back(), serving:
             await _until_signal(operator, _election(process, client))
 
 
