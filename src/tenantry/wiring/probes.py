@@ -87,10 +87,10 @@ def parse_address(address: str) -> tuple[str | None, int] | None:
 async def _server(host: str | None, port: int, routes: list[web.RouteDef]) -> AsyncIterator[None]:
     app = web.Application()
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
         raise ConfigurationError(f"cannot listen on {host or ''}:{port}: {error.strerror or error}") from error
