@@ -69,7 +69,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 
 _REFUSING: Final = frozenset({"Denial", "denied", "Wording", "refuse"})
 _TELLING: Final = frozenset({"Notice"})
-_WARNING: Final = frozenset({"tenant_event"})
+_WARNING: Final = frozenset({"tenant_event", "warn"})
 
 _HEAD: Final = f"""\
 # Reasons
