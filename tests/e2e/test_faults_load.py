@@ -68,11 +68,14 @@ async def test_a_replica_that_stops_loses_no_request(breakable: Breakable, break
     await platform.run(leaving)
     await platform.wait_part(leaving)
     own_port = urlsplit(platform.settings.webhook_url or "").port or 443
-    async with service_of({own_port: platform.admission, port: leaving}) as link, asked_by(world, link, team_):
-        async with steady(judged_requests(team_), per_second=PER_SECOND) as load:
-            await load.more(100)
-            await platform.stop_part(leaving)
-            await load.more(100)
+    async with (
+        service_of({own_port: platform.admission, port: leaving}) as link,
+        asked_by(world, link, team_),
+        steady(judged_requests(team_), per_second=PER_SECOND) as load,
+    ):
+        await load.more(100)
+        await platform.stop_part(leaving)
+        await load.more(100)
     assert load.failures == []
 
 

@@ -51,9 +51,13 @@ class Breakable:
 
     async def restart(self, part: Part, *, kill: bool = False) -> None:
         """Stop *part* and start it again; return when it is ready."""
+        await self.restart_unready(part, kill=kill)
+        await self.platform.wait_part(part)
+
+    async def restart_unready(self, part: Part, *, kill: bool = False) -> None:
+        """As :meth:`restart`, without waiting for what may not come."""
         await self.platform.stop_part(part, kill=kill)
         await self.platform.run(part)
-        await self.platform.wait_part(part)
 
     def logged(self, part: Part) -> str:
         """Return what *part* has logged so far."""
@@ -68,3 +72,10 @@ async def readiness(part: Part) -> tuple[int, str]:
             return answer.status, await answer.text()
     except aiohttp.ClientError:
         return 0, ""
+
+
+async def metrics(part: Part) -> str:
+    """Return what ``/metrics`` of *part* says."""
+    url = f"http://127.0.0.1:{part.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()
