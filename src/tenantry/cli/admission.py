@@ -54,7 +54,9 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
 def admission(context: click.Context) -> None:
     """Answer the API server's admission reviews; without a command, as `serve` with its defaults."""
     if context.invoked_subcommand is None:
-        context.invoke(serve)
+        # Not context.invoke, which would not look at the environment.
+        with serve.make_context("serve", [], parent=context) as child:
+            serve.invoke(child)
 
 
 @admission.command()

@@ -21,6 +21,13 @@ from tenantry.foundation.codec import encode
 SUPERUSERS: Final = "system:masters"
 SYSTEM_GROUPS: Final = ("system:nodes", "system:serviceaccounts:kube-system")
 """Kubelets and the control plane's own ServiceAccounts."""
+SYSTEM_USERS: Final = (
+    "system:apiserver",
+    "system:cloud-controller-manager",
+    "system:kube-controller-manager",
+    "system:kube-scheduler",
+)
+"""The control plane where its controllers have no ServiceAccounts of their own."""
 JUDGED_POD_SUBRESOURCES: Final = ("ephemeralcontainers", "resize")
 _METADATA_PATHS: Final = ("metadata.?labels", "metadata.?annotations")
 
@@ -48,6 +55,10 @@ def _is_one_of(subjects: Iterable[UserSpec]) -> str:
     return f"(request.userInfo.username in {text_list(users)} || {_in_groups(groups)})"
 
 
+def _by_system() -> str:
+    return f"(request.userInfo.username in {text_list(SYSTEM_USERS)} || {_in_groups(SYSTEM_GROUPS)})"
+
+
 def not_by_installation(own_accounts: Iterable[str]) -> MatchCondition:
     """Spare what the installation itself writes: it decided already."""
     return MatchCondition(
@@ -72,7 +83,7 @@ def not_by_installation_but_into_tenants(own_accounts: Iterable[str]) -> MatchCo
 
 def not_by_system() -> MatchCondition:
     """Spare kubelets and the control plane: admission must never stop a cluster from starting (spec 13.1)."""
-    return MatchCondition(name="not-by-the-system", expression=f"!{_in_groups(SYSTEM_GROUPS)}")
+    return MatchCondition(name="not-by-the-system", expression=f"!{_by_system()}")
 
 
 def not_by_superusers(administrators: Iterable[UserSpec], *, but_node_selector: bool) -> MatchCondition:
@@ -100,7 +111,7 @@ def only_system_may_delete() -> MatchCondition:
     """Spare deletions by the control plane: of a terminating namespace's contents, of orphans."""
     return MatchCondition(
         name="not-collected-by-the-system",
-        expression=f"request.operation != 'DELETE' || !{_in_groups(SYSTEM_GROUPS)}",
+        expression=f"request.operation != 'DELETE' || !{_by_system()}",
     )
 
 
@@ -110,7 +121,7 @@ def not_system_subresources() -> MatchCondition:
         name="not-a-subresource-by-the-system",
         expression=(
             f"!has(request.subResource) || request.subResource in {text_list(('', *JUDGED_POD_SUBRESOURCES))}"
-            f" || !{_in_groups(SYSTEM_GROUPS)}"
+            f" || !{_by_system()}"
         ),
     )
 

@@ -124,7 +124,8 @@ def _annotations(one: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _by_system(call: Call) -> bool:
-    return bool({"system:nodes", "system:serviceaccounts:kube-system"} & set(call.groups))
+    is_in_group = bool({"system:nodes", "system:serviceaccounts:kube-system"} & set(call.groups))
+    return is_in_group or call.username == "system:kube-controller-manager"
 
 
 def _parsed_list(expression: str) -> list[str]:
@@ -247,7 +248,7 @@ def calls(draw: st.DrawFn) -> Call:
         resource=resource,
         subresource=subresource,
         operation=operation,
-        username=draw(st.sampled_from(["alice", OWN, "system:node:n1"])),
+        username=draw(st.sampled_from(["alice", OWN, "system:node:n1", "system:kube-controller-manager"])),
         groups=draw(
             st.sampled_from(
                 [
