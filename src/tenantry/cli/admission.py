@@ -27,7 +27,12 @@ _IGNORED: Final = (
 _IGNORED_SWITCHES: Final = ("--enable-leader-election", "--enable-http2", "--enable-pprof", "--zap-devel")
 
 _namespace = click.option(
-    "--namespace", envvar="NAMESPACE", default="capsule-system", show_default=True, show_envvar=True
+    "--namespace",
+    envvar="NAMESPACE",
+    default="capsule-system",
+    show_default=True,
+    show_envvar=True,
+    help="Of the installation: leases, certificate, switch.",
 )
 _kubeconfig = click.option(
     "--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG, the pod's own or ~/.kube/config."
@@ -61,24 +66,34 @@ def admission(context: click.Context) -> None:
 
 @admission.command()
 @_namespace
-@click.option("--service-account", envvar="SERVICE_ACCOUNT", default="capsule", show_default=True, show_envvar=True)
+@click.option(
+    "--service-account",
+    envvar="SERVICE_ACCOUNT",
+    default="capsule",
+    show_default=True,
+    show_envvar=True,
+    help="The operator's; its writes are not judged.",
+)
 @click.option(
     "--admission-service-account",
     envvar="ADMISSION_SERVICE_ACCOUNT",
     default="capsule-admission",
     show_default=True,
     show_envvar=True,
+    help="This one's; the same.",
 )
 @click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
 @click.option("--webhook-host", help="Address to listen on.  [default: all]")
-@click.option("--webhook-port", type=click.IntRange(0, 65535), default=9443, show_default=True)
+@click.option(
+    "--webhook-port", type=click.IntRange(0, 65535), default=9443, show_default=True, help="Where reviews are answered."
+)
 @click.option(
     "--webhook-cert-path",
     type=click.Path(path_type=Path),
     help="Folder of the certificate; without it, the Secret that the CapsuleConfiguration names (capsule-tls).",
 )
-@click.option("--webhook-cert-name", default="tls.crt", show_default=True)
-@click.option("--webhook-cert-key", default="tls.key", show_default=True)
+@click.option("--webhook-cert-name", default="tls.crt", show_default=True, help="File of the certificate there.")
+@click.option("--webhook-cert-key", default="tls.key", show_default=True, help="File of its key there.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the port.")
 @click.option("--metrics-addr", default=":8080", show_default=True, help="Where /metrics is served; 0 for nowhere.")
 @click.option("--health-addr", default=":10080", show_default=True, help="Where /healthz and /readyz are served.")

@@ -75,14 +75,29 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
 
 
 @click.command()
-@click.option("--namespace", envvar="NAMESPACE", default="capsule-system", show_default=True, show_envvar=True)
-@click.option("--service-account", envvar="SERVICE_ACCOUNT", default="capsule", show_default=True, show_envvar=True)
+@click.option(
+    "--namespace",
+    envvar="NAMESPACE",
+    default="capsule-system",
+    show_default=True,
+    show_envvar=True,
+    help="Of the installation: leases, certificate, switch.",
+)
+@click.option(
+    "--service-account",
+    envvar="SERVICE_ACCOUNT",
+    default="capsule",
+    show_default=True,
+    show_envvar=True,
+    help="This one's; its writes are not judged.",
+)
 @click.option(
     "--admission-service-account",
     envvar="ADMISSION_SERVICE_ACCOUNT",
     default="capsule-admission",
     show_default=True,
     show_envvar=True,
+    help="Admission's; the same.",
 )
 @click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
 @click.option("--service-name", default="capsule-webhook-service", show_default=True, help="Of admission's Service.")
@@ -94,9 +109,27 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
     show_default=True,
     help="Without it, this must be the only process.",
 )
-@click.option("--leader-election-lease-duration", type=Duration(), default="15s", show_default=True)
-@click.option("--leader-election-renew-deadline", type=Duration(), default="10s", show_default=True)
-@click.option("--leader-election-retry-period", type=Duration(), default="2s", show_default=True)
+@click.option(
+    "--leader-election-lease-duration",
+    type=Duration(),
+    default="15s",
+    show_default=True,
+    help="How long a leader that died is waited for.",
+)
+@click.option(
+    "--leader-election-renew-deadline",
+    type=Duration(),
+    default="10s",
+    show_default=True,
+    help="When a leader that cannot renew gives up.",
+)
+@click.option(
+    "--leader-election-retry-period",
+    type=Duration(),
+    default="2s",
+    show_default=True,
+    help="Between two tries.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=16, show_default=True, help="Namespaces at a time.")
 @click.option(
     "--force-delete-namespaces",
