@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -30,6 +30,8 @@ REGISTERED: Final = "Registered"
 JOIN_SECONDS: Final = 1.0
 """Tenants join the list of the idle this seldom; leaving it is never delayed."""
 WAIT_SECONDS: Final = 1.0
+INJECTED: Final = frozenset(f"cert-manager.io/inject-{what}" for what in ("ca-from", "ca-from-secret", "apiserver-ca"))
+"""Annotations by which cert-manager's injector takes charge of the CA bundle."""
 _log = structlog.get_logger(__name__)
 
 
@@ -95,8 +97,10 @@ class WebhookController:
     async def _write(self, cache: Cache[WebhookConfiguration], wanted: Manifest) -> None:
         """Replace the whole configuration: entries that someone else left there would be called, too."""
         stored = cache.get(wanted["metadata"]["name"])
-        if stored is not None and _equals(stored, wanted):
-            return
+        if stored is not None:
+            wanted = with_injected(wanted, stored)
+            if _equals(stored, wanted):
+                return
         client = self._tools.client
         if stored is None:
             try:
@@ -104,6 +108,7 @@ class WebhookController:
             except AlreadyExistsError:  # Capsule's own, without the label that the cache asks for.
                 stored = await client.get(cache.resource, wanted["metadata"]["name"])
         if stored is not None:
+            wanted = with_injected(wanted, stored)
             body = {**wanted, "metadata": _over(stored, wanted["metadata"])}
             cache.observe(await client.update(cache.resource, body, field_manager=MANAGER))
         _log.info("webhooks.registered", kind=wanted["kind"], name=wanted["metadata"]["name"])
@@ -120,7 +125,7 @@ class WebhookController:
         caches = self._tools.caches
         if all(any(map(_is_ours, each.values())) for each in (caches.mutating_webhooks, caches.validating_webhooks)):
             return None  # They stand: taking them away now would open what they close.
-        if not bundle and not _has_own_bundle(configuration):
+        if not bundle and not _has_bundle_from_elsewhere(configuration):
             return "WaitingForCertificate", "there is no CA yet that admission's certificate could be trusted by"
         if not self._tools.enforcement.has_live_worker:
             return "WaitingForAdmission", "no admission server is ready yet"
@@ -193,10 +198,31 @@ def _left_out(stored: WebhookConfiguration) -> list[str]:
     ]
 
 
-def _has_own_bundle(configuration: CapsuleConfiguration) -> bool:
+def _has_bundle_from_elsewhere(configuration: CapsuleConfiguration) -> bool:
+    """Return whether the platform gives the CA, or has it injected into what must stand for that."""
     admission = configuration.spec.admission
     sides = (admission.mutating, admission.validating) if admission is not None else ()
-    return bool(sides) and all(side is not None and side.client.ca_bundle for side in sides)
+    return bool(sides) and all(
+        side is not None and (side.client.ca_bundle or is_injected(side.annotations)) for side in sides
+    )
+
+
+def is_injected(annotations: Mapping[str, str] | None) -> bool:
+    """Return whether cert-manager puts the CA into an object with *annotations*."""
+    return any(key in INJECTED for key in annotations or ())
+
+
+def with_injected(wanted: Manifest, stored: WebhookConfiguration) -> Manifest:
+    """Return *wanted* with the CAs that cert-manager put into *stored*, where it is to do that (R-10)."""
+    bundles = {each.get("name"): each.get("clientConfig", {}).get("caBundle") for each in stored.webhooks or ()}
+    known = next((bundle for bundle in bundles.values() if bundle), None)
+    if known is None or not is_injected(wanted["metadata"]["annotations"]):
+        return wanted
+    webhooks = [
+        {**each, "clientConfig": {**each["clientConfig"], "caBundle": bundles.get(each["name"]) or known}}
+        for each in wanted["webhooks"]
+    ]
+    return {**wanted, "webhooks": webhooks}
 
 
 def _equals(stored: WebhookConfiguration, wanted: Manifest) -> bool:

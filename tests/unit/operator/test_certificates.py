@@ -11,7 +11,7 @@ import pytest
 from tenantry.foundation.codec import decode, encode
 from tenantry.operator.certificates import pki
 from tenantry.operator.certificates.child import AuthorityRequest, Inspection, InspectRequest, ServingRequest, answer
-from tenantry.operator.certificates.plan import Authority, Serving, Step, View, next_step, trusted
+from tenantry.operator.certificates.plan import SETTLE, Authority, Serving, Step, View, is_trusted, next_step, trusted
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 NAMES = frozenset({"hook", "hook.ns.svc"})
@@ -24,6 +24,7 @@ DONE = View(
     serving=SERVING,
     published=frozenset({"new"}),
     registered=(frozenset({"new"}),),
+    trusted_for=timedelta(minutes=1),
 )
 
 
@@ -36,7 +37,10 @@ DONE = View(
         ({"published": frozenset()}, Step.PUBLISH),
         ({"published": frozenset({"old"})}, Step.PUBLISH),
         ({"serving": None, "registered": ()}, Step.SERVE),
-        ({"serving": None, "registered": (frozenset({"old"}),)}, Step.WAIT),
+        ({"serving": None, "registered": (), "trusted_for": timedelta(0)}, Step.SERVE),
+        ({"serving": None, "registered": (frozenset({"old"}),), "trusted_for": timedelta(0)}, Step.WAIT),
+        # An API server may not have read its configurations yet.
+        ({"serving": None, "trusted_for": timedelta(seconds=1)}, Step.WAIT),
         ({"serving": replace(SERVING, is_by_current=False)}, Step.SERVE),
         ({"serving": replace(SERVING, expires=NOW + timedelta(days=2))}, Step.SERVE),
         ({"names": NAMES | {"10.0.0.1"}}, Step.SERVE),
@@ -59,7 +63,9 @@ def test_the_old_ca_is_trusted_until_what_it_signed_is_surely_not_served() -> No
         trusted(replace(DONE, published=frozenset({"old"}))),
         trusted(replace(DONE, published=both, serving=fresh)),
         trusted(replace(DONE, published=both)),
-    ) == (both, both, frozenset({"new"}))
+        # The Secret is gone, and workers serve what the old one signed.
+        trusted(replace(DONE, published=frozenset(), registered=(frozenset({"old"}), frozenset()), serving=None)),
+    ) == (both, both, frozenset({"new"}), both)
 
 
 def steps(view: View) -> Iterator[Step]:
@@ -72,13 +78,14 @@ def steps(view: View) -> Iterator[Step]:
                 view,
                 current=Authority(pem="new", expires=view.now + timedelta(days=3650)),
                 serving=replace(view.serving, is_by_current=False) if view.serving else None,
+                trusted_for=timedelta(0),
             )
         elif step is Step.PUBLISH:
             view = replace(view, published=trusted(view))
         elif step is Step.SERVE:
             view = replace(view, serving=replace(SERVING, issued=view.now, expires=view.now + timedelta(days=180)))
         elif step is Step.WAIT:
-            view = replace(view, registered=(view.published,))
+            view = replace(view, registered=(view.published,), trusted_for=SETTLE)
         elif len(view.published) > 1:
             view = replace(view, now=view.now + timedelta(minutes=11))
         else:
@@ -102,6 +109,14 @@ def test_a_ca_is_replaced_without_a_gap() -> None:
         Step.PUBLISH,
         Step.NOTHING,
     ]
+
+
+def test_a_ca_counts_once_every_configuration_has_it() -> None:
+    """None at all is well, too: nobody is there who does not trust it."""
+    own, old = frozenset({"new"}), frozenset({"old"})
+    cases = ((own, own | old), (own, old), ())
+
+    assert [is_trusted(replace(DONE, registered=each)) for each in cases] == [True, False, True]
 
 
 def test_certificates_say_what_was_asked_for() -> None:

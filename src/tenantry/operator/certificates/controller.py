@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ from tenantry.operator.certificates.child import (
     inspect,
     make,
 )
-from tenantry.operator.certificates.plan import Step, View, next_step, trusted
+from tenantry.operator.certificates.plan import Step, View, is_trusted, next_step, trusted
 from tenantry.operator.tools import Tools
 
 KEY: Final = "certificates"
@@ -41,6 +43,7 @@ class CertificateController:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._known: tuple[InspectRequest, Inspection] | None = None
+        self._trusted: tuple[str, float] | None = None
         self.queue: WorkQueue[str] = WorkQueue("certificates")
 
     async def reconcile(self, _: str) -> float | None:
@@ -75,14 +78,26 @@ class CertificateController:
         if self._known is None or self._known[0] != request:
             self._known = request, await inspect(request)
         found = self._known[1]
-        return View(
+        view = View(
             now=self._tools.clock.now(),
             names=_names(configuration, self._tools.settings.service_name, self._tools.settings.namespace),
             current=found.current,
             serving=found.serving,
             published=found.published,
             registered=found.registered,
+            trusted_for=timedelta(0),
         )
+        return replace(view, trusted_for=self._trusted_for(view))
+
+    def _trusted_for(self, view: View) -> timedelta:
+        """Return how long all configurations have had the current CA, as seen from here."""
+        now = self._tools.clock.monotonic()
+        if view.current is None or not is_trusted(view):
+            self._trusted = None
+            return timedelta(0)
+        if self._trusted is None or self._trusted[0] != view.current.pem:
+            self._trusted = view.current.pem, now
+        return timedelta(seconds=now - self._trusted[1])
 
     def _registered(self, configuration: CapsuleConfiguration) -> list[str]:
         """Return the bundle of each registered entry, but for those whose CA the platform gives."""

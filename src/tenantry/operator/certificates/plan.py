@@ -18,6 +18,8 @@ NEW_CA_BEFORE: Final = timedelta(days=365)
 """How long before its end a CA is replaced: twice what it signs lives."""
 DROP_AFTER: Final = timedelta(minutes=10)
 """How long after a new serving certificate its predecessor's CA stays: all workers have read it by then."""
+SETTLE: Final = timedelta(seconds=3)
+"""How long the configurations have trusted a CA before it is relied on: every API server has read them by then."""
 
 
 class Step(StrEnum):
@@ -65,6 +67,8 @@ class View:
     """PEM of the CAs in the Secret."""
     registered: tuple[frozenset[str], ...]
     """PEM of the CAs in each webhook configuration that is not given its own."""
+    trusted_for: timedelta
+    """How long, as far as is known, all of these have had the current CA; zero where they do not."""
 
 
 def next_step(view: View) -> Step:
@@ -76,15 +80,24 @@ def next_step(view: View) -> Step:
         return Step.PUBLISH
     if _is_good(view):
         return Step.PUBLISH if _may_drop_old(view, current) else Step.NOTHING
-    return Step.SERVE if all(current.pem in bundle for bundle in view.registered) else Step.WAIT
+    return Step.SERVE if not view.registered or view.trusted_for >= SETTLE else Step.WAIT
+
+
+def is_trusted(view: View) -> bool:
+    """Return whether every configuration has the current CA."""
+    return view.current is not None and all(view.current.pem in bundle for bundle in view.registered)
 
 
 def trusted(view: View) -> frozenset[str]:
-    """Return the CAs to publish: the current one, and the others until nothing of theirs is served."""
+    """Return the CAs to publish: the current one, and the others until nothing of theirs is served.
+
+    Those in the configurations count as well: the Secret may have been deleted, and workers go
+    on with what they hold.
+    """
     assert view.current is not None
     if _may_drop_old(view, view.current):
         return frozenset({view.current.pem})
-    return view.published | {view.current.pem}
+    return view.published.union({view.current.pem}, *view.registered)
 
 
 def _is_good(view: View) -> bool:
