@@ -271,8 +271,9 @@ class WebhookConfiguration(Model):
 class CustomResourceDefinitionStatus(Model):
     """apiextensions.k8s.io/v1 CustomResourceDefinitionStatus."""
 
-    stored_versions: tuple[str, ...] = ()
-    conditions: tuple[Condition, ...] = ()
+    stored_versions: tuple[str, ...] | None = None
+    """None while the API server has not looked at the definition yet; conditions likewise."""
+    conditions: tuple[Condition, ...] | None = None
 
 
 class CustomResourceDefinition(Model):

@@ -37,7 +37,7 @@ def _problem_of(definition: CustomResourceDefinition, name: str, version: str) -
     served = [each.get("name") for each in (definition.spec or {}).get("versions", ()) if each.get("served")]
     if version not in served:
         return f"the CustomResourceDefinition {name} does not serve {version}: apply the output of `tenantry crds`"
-    if _OLD_VERSION in definition.status.stored_versions:
+    if _OLD_VERSION in (definition.status.stored_versions or ()):
         return (
             f"objects of {name} may still be stored as {_OLD_VERSION}, which is not served: write each of them once "
             f"under {version}, then take {_OLD_VERSION} out of status.storedVersions of that definition"

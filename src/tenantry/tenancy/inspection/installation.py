@@ -44,7 +44,7 @@ def crds(facts: Facts) -> Iterator[Finding]:
         if not served.issuperset(wanted):
             bad = True
             yield problem("CRDs", f"{name} does not serve {', '.join(wanted)}", _APPLY_CRDS)
-        if OLD_VERSION in stored.status.stored_versions:
+        if OLD_VERSION in (stored.status.stored_versions or ()):
             bad = True
             yield problem(
                 "CRDs",
