@@ -1,7 +1,9 @@
 """The small template language of rules and metadata: ``{{ path }}`` and nothing else.
 
 A leading dot is optional, so Go's ``{{ .tenant.metadata.name }}`` and the short
-``{{tenant.name}}`` both work.  What is missing is an error, never a literal (spec 13.18).
+``{{tenant.name}}`` both work.  Keys that no path can hold are asked for as in Go:
+``{{ index .namespace.metadata.labels "acme.io/env" }}``.  What is missing is an error, never
+a literal (spec 13.18).
 """
 
 from __future__ import annotations
@@ -12,7 +14,13 @@ from typing import Final
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
-_PATH: Final = re.compile(r"\s*\.?([A-Za-z_][-A-Za-z0-9_]*(?:\.[A-Za-z0-9_][-A-Za-z0-9_]*)*)\s*")
+_NAMES: Final = r"\.?([A-Za-z_][-A-Za-z0-9_]*(?:\.[A-Za-z0-9_][-A-Za-z0-9_]*)*)"
+_PATH: Final = re.compile(rf"\s*{_NAMES}\s*")
+_INDEX: Final = re.compile(rf'\s*index\s+{_NAMES}((?:\s+"[^"\\]*")+)\s*')
+_KEY: Final = re.compile(r'"([^"]*)"')
+
+Path = tuple[str, ...]
+"""Steps: keys of mappings."""
 
 
 class TemplateError(ValueError):
@@ -36,7 +44,12 @@ def render(text: str, context: Mapping[str, object]) -> str:
     """
     if _OPEN not in text:
         return text
-    return _replaced(text, lambda path: _printed(path, _looked_up(path, context)))
+    return _replaced(text, lambda path: value_at(path, context))
+
+
+def value_at(path: Path, context: Mapping[str, object]) -> str:
+    """Return what *path* leads to in *context*, printed; raise TemplateError as :func:`render`."""
+    return _printed(".".join(path), _looked_up(path, context))
 
 
 def fast_render(text: str, values: Mapping[str, str]) -> str:
@@ -48,7 +61,8 @@ def fast_render(text: str, values: Mapping[str, str]) -> str:
     if _OPEN not in text:
         return text
 
-    def value(path: str) -> str:
+    def value(steps: Path) -> str:
+        path = ".".join(steps)
         if path not in values:
             raise TemplateError(f"{{{{{path}}}}} is unknown: there are {', '.join(sorted(values))}")
         return values[path]
@@ -65,8 +79,8 @@ def template_problem(text: str) -> str | None:
     return None
 
 
-def template_paths(text: str) -> tuple[str, ...]:
-    """Return the paths that *text* asks for, in order, without leading dots.
+def template_paths(text: str) -> tuple[Path, ...]:
+    """Return the paths that *text* asks for, in order.
 
     Raises:
         TemplateError: The syntax is wrong.
@@ -74,11 +88,11 @@ def template_paths(text: str) -> tuple[str, ...]:
     return tuple(path for _, path in _pieces(text) if path is not None)
 
 
-def _replaced(text: str, value: Callable[[str], str]) -> str:
+def _replaced(text: str, value: Callable[[Path], str]) -> str:
     return "".join(literal if path is None else literal + value(path) for literal, path in _pieces(text))
 
 
-def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
+def _pieces(text: str) -> Iterator[tuple[str, Path | None]]:
     """Yield each literal with the path of the action after it; None after the last."""
     position = 0
     while (start := text.find(_OPEN, position)) >= 0:
@@ -86,19 +100,24 @@ def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
         if end < 0:
             raise TemplateError(f"{text!r} opens an action with {_OPEN} and does not close it with {_CLOSE}")
         action = text[start + len(_OPEN) : end]
-        match = _PATH.fullmatch(action)
-        if match is None:
-            raise TemplateError(f"{{{{{action}}}}} is not supported: write a path as {{{{ .tenant.metadata.name }}}}")
-        yield text[position:start], match[1]
+        yield text[position:start], _path(action)
         position = end + len(_CLOSE)
     yield text[position:], None
 
 
-def _looked_up(path: str, context: Mapping[str, object]) -> object:
+def _path(action: str) -> Path:
+    if match := _PATH.fullmatch(action):
+        return tuple(match[1].split("."))
+    if match := _INDEX.fullmatch(action):
+        return (*match[1].split("."), *_KEY.findall(match[2]))
+    raise TemplateError(f"{{{{{action}}}}} is not supported: write a path as {{{{ .tenant.metadata.name }}}}")
+
+
+def _looked_up(path: Path, context: Mapping[str, object]) -> object:
     value: object = context
-    for step in path.split("."):
+    for step in path:
         if not isinstance(value, Mapping) or step not in value:
-            raise TemplateError(f"{{{{{path}}}}} has no value: there is no {step!r}")
+            raise TemplateError(f"{{{{{'.'.join(path)}}}}} has no value: there is no {step!r}")
         value = value[step]
     return value
 

@@ -18,7 +18,7 @@ from tenantry.foundation.templates import (
 CONTEXT = {
     "tenant": {
         "name": "oil",
-        "metadata": {"name": "oil", "labels": {"cost-center": "42"}},
+        "metadata": {"name": "oil", "labels": {"cost-center": "42", "acme.io/env": "prod"}},
         "spec": {"data": {"size": 3, "ratio": 1.5, "on": True, "off": False, "none": None, "list": ["a"], "text": "x"}},
     },
     "namespace": {"metadata": {"name": "oil-dev"}},
@@ -37,6 +37,8 @@ CONTEXT = {
         ("{{ tenant }}", "oil"),
         ("{{ .tenant.spec.data.off }}", "false"),
         ("{{ .tenant.metadata.labels.cost-center }}", "42"),
+        ('{{ index .tenant.metadata.labels "acme.io/env" }}', "prod"),
+        ('{{index tenant.metadata "labels"   "cost-center"}}', "42"),
         (
             "{{ .tenant.spec.data.size }} {{ .tenant.spec.data.ratio }} {{ .tenant.spec.data.on }}",
             "3 1.5 true",
@@ -51,6 +53,10 @@ def test_paths_are_replaced_by_what_they_lead_to(text: str, result: str) -> None
     ("text", "message"),
     [
         ("{{ .tenant.nope }}", "{{tenant.nope}} has no value: there is no 'nope'"),
+        (
+            '{{ index .tenant.metadata.labels "a.b/c" }}',
+            "{{tenant.metadata.labels.a.b/c}} has no value: there is no 'a.b/c'",
+        ),
         ("{{ nope }}", "{{nope}} has no value: there is no 'nope'"),
         ("{{ .tenant.name.first }}", "{{tenant.name.first}} has no value: there is no 'first'"),
         ("{{ .tenant.spec.data.none }}", "{{tenant.spec.data.none}} has no value that can be printed"),
@@ -106,7 +112,7 @@ def test_fast_templates_know_whole_paths_only() -> None:
 
 
 def test_paths_can_be_asked_for_before_there_are_values() -> None:
-    assert template_paths("{{ .a.b }} {{c}}") == ("a.b", "c")
+    assert template_paths('{{ .a.b }} {{c}} {{ index .d "e.f" }}') == (("a", "b"), ("c",), ("d", "e.f"))
     assert template_paths("none") == ()
     assert is_template("{{ a }}")
     assert not is_template("{ a }")

@@ -38,7 +38,7 @@ from tenantry.foundation.names import (
     label_value_problem,
 )
 from tenantry.foundation.quantities import ZERO, Quantity, QuantityError, parse_quantity
-from tenantry.foundation.templates import TemplateError, is_template, render, template_paths
+from tenantry.foundation.templates import TemplateError, is_template, template_paths, value_at
 from tenantry.tenancy.rules.audience import AUDIENCE_KINDS, CustomAudience
 from tenantry.tenancy.rules.kinds import NAMESPACE, Selector, glob_selector, key_selector
 from tenantry.tenancy.rules.matching import Action
@@ -122,19 +122,19 @@ def _text_problems(path: str, text: str, tenant: Tenant | None) -> Iterator[str]
     except TemplateError as error:
         yield f"{path}: {text!r} is no valid template: {error}"
         return
-    for steps in (asked.split(".") for asked in paths):
+    for steps in paths:
         known = _TEMPLATE_INPUT.get(steps[0])
         if known is None:
             yield f"{path}: {text!r} asks for unknown {steps[0]!r}: there are {', '.join(_TEMPLATE_INPUT)}"
         elif len(steps) > 1 and steps[1] not in known:
             yield f"{path}: {text!r} asks for unknown {'.'.join(steps[:2])!r}: {steps[0]} has {', '.join(known)}"
         elif tenant is not None and steps[0] == "tenant":
-            yield from _lookup_problems(path, text, ".".join(steps), tenant)
+            yield from _lookup_problems(path, text, steps, tenant)
 
 
-def _lookup_problems(path: str, text: str, asked: str, tenant: Tenant) -> Iterator[str]:
+def _lookup_problems(path: str, text: str, steps: tuple[str, ...], tenant: Tenant) -> Iterator[str]:
     try:
-        render(f"{{{{ {asked} }}}}", template_context(tenant, ObjectMeta()))
+        value_at(steps, template_context(tenant, ObjectMeta()))
     except TemplateError as error:
         yield f"{path}: {text!r} can't be rendered: {error}"
 
