@@ -233,13 +233,16 @@ def _equals(stored: WebhookConfiguration, wanted: Manifest) -> bool:
         (stored.webhooks or []) == (expected or [])
         and labels.items() >= meta["labels"].items()
         and annotations.items() >= meta["annotations"].items()
+        and is_injected(annotations) == is_injected(meta["annotations"])
     )
 
 
 def _over(stored: WebhookConfiguration, wanted: dict[str, Any]) -> dict[str, Any]:
+    # The injector goes by the configuration alone: two who write the bundles would never end.
+    others = {key: value for key, value in (stored.metadata.annotations or {}).items() if key not in INJECTED}
     return {
         **wanted,
         "resourceVersion": stored.metadata.resource_version,
         "labels": {**(stored.metadata.labels or {}), **wanted["labels"]},
-        "annotations": {**(stored.metadata.annotations or {}), **wanted["annotations"]},
+        "annotations": {**others, **wanted["annotations"]},
     }
