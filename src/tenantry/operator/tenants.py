@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from tenantry.api.labels import FINALIZER, LEGACY_FINALIZER
+from tenantry.api.labels import FINALIZER, LEGACY_FINALIZER, METADATA_NAME
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.tenant import Tenant, TenantStatus
+from tenantry.foundation.names import label_value_problem
 from tenantry.kube.errors import ConflictError, NotFoundError
 from tenantry.kube.queue import WorkQueue
 from tenantry.kube.resources import NAMESPACES
@@ -20,7 +21,7 @@ from tenantry.operator.tools import Tools
 from tenantry.tenancy.desired.conditions import FAILED, READY, plain_status
 from tenantry.tenancy.desired.tenant_status import SpaceReport, TenantSurvey, tenant_status
 
-FINALIZER_MANAGER: Final = "tenantry/finalizer"
+METADATA_MANAGER: Final = "tenantry/tenant-metadata"
 STATUS_INTERVAL_SECONDS: Final = 0.3
 """While namespaces arrive in a burst, a Tenant's status is written this seldom."""
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ class TenantController:
         members = self._tools.book.members(tenant)
         if tenant.metadata.deletion_timestamp:
             return await self._take_down(tenant, members)
-        tenant = await self._settle_finalizers(tenant, wanted=bool(members))
+        tenant = await self._settle_metadata(tenant, wanted=bool(members))
         return await self._report(tenant, members)
 
     async def _take_down(self, tenant: Tenant, members: list[ObjectMeta]) -> float | None:
@@ -73,7 +74,7 @@ class TenantController:
             await self._report(tenant, members)
             # As the report left it: its version counts.
             held = self._tools.caches.tenants.get(tenant.metadata.name)
-            await self._settle_finalizers(held if held is not None else tenant, wanted=False)
+            await self._settle_metadata(held if held is not None else tenant, wanted=False)
             return None
         for namespace in members:
             if not namespace.deletion_timestamp:
@@ -91,17 +92,23 @@ class TenantController:
             return  # Gone, or another one of that name: the watch tells.
         _log.info("namespace.deleted", namespace=namespace.name)
 
-    async def _settle_finalizers(self, tenant: Tenant, *, wanted: bool) -> Tenant:
-        """Have our finalizer exactly while the tenant has namespaces, and Capsule's old one never."""
-        present = tenant.metadata.finalizers
-        others = [each for each in present if each not in {FINALIZER, LEGACY_FINALIZER}]
+    async def _settle_metadata(self, tenant: Tenant, *, wanted: bool) -> Tenant:
+        """Have our finalizer exactly while it is *wanted*, Capsule's old one never, and the name as a label (TN-1)."""
+        metadata = tenant.metadata
+        others = [each for each in metadata.finalizers if each not in {FINALIZER, LEGACY_FINALIZER}]
         after = [*others, *([FINALIZER] if wanted else [])]
-        if set(after) == set(present):
+        change: dict[str, Any] = {}
+        if set(after) != set(metadata.finalizers):
+            # With the version, since the whole list is written: another's finalizer may have come meanwhile.
+            change |= {"finalizers": after, "resourceVersion": metadata.resource_version}
+        # Admission puts it there, but for a generated name, which it does not see.
+        if (metadata.labels or {}).get(METADATA_NAME) != metadata.name and not label_value_problem(metadata.name):
+            change["labels"] = {METADATA_NAME: metadata.name}
+        if not change:
             return tenant
-        # With the version, since the whole list is written: another's finalizer may have come meanwhile.
-        patch = {"metadata": {"finalizers": after, "resourceVersion": tenant.metadata.resource_version}}
+        patch = {"metadata": change}
         try:
-            return await self._tools.writer.merge(self._tools.caches.tenants, tenant, patch, manager=FINALIZER_MANAGER)
+            return await self._tools.writer.merge(self._tools.caches.tenants, tenant, patch, manager=METADATA_MANAGER)
         except NotFoundError:
             return tenant
 

@@ -120,8 +120,12 @@ class World:
             "spec": dict(spec),
         }
         await self.admin.create(TENANTS, body)
-        self._tenants.append(chosen)
+        self.remember_tenant(chosen)
         return await self.in_force(chosen)
+
+    def remember_tenant(self, name: str) -> None:
+        """Have a Tenant deleted at the end that was made otherwise."""
+        self._tenants.append(name)
 
     async def edit_tenant(self, name: str, patch: Mapping[str, Any]) -> Tenant:
         """Merge *patch* into the Tenant's spec, and return it once that is in force."""

@@ -47,10 +47,12 @@ def mutate(request: Request) -> Mutation:
     if request.operation not in {Operation.CREATE, Operation.UPDATE} or request.subresource:
         return UNCHANGED
     metadata = request.new(Tenant).metadata
-    # With generateName there is no name yet: the controller adds the label.
-    if not metadata.name or (metadata.labels or {}).get(labels.METADATA_NAME) == metadata.name:
+    name = metadata.name
+    # With generateName there is no name yet: the controller adds the label.  A name that can be
+    # no label's value is refused by what validates, in words about the name.
+    if not name or label_value_problem(name) or (metadata.labels or {}).get(labels.METADATA_NAME) == name:
         return UNCHANGED
-    return Mutation(labels={labels.METADATA_NAME: metadata.name})
+    return Mutation(labels={labels.METADATA_NAME: name})
 
 
 def check(request: Request, context: TenantContext) -> Verdict:

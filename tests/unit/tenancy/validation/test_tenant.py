@@ -54,6 +54,7 @@ def test_a_tenant_carries_its_name_as_label(labels: dict[str, str], expected: Mu
     assert mutate(_request(new, _tenant({}))) == expected
     assert mutate(_request(None, new)) == UNCHANGED
     assert mutate(_request({"metadata": {"generateName": "oil-"}})) == UNCHANGED
+    assert mutate(_request(_tenant({}, "o" * 64))) == UNCHANGED
 
 
 @pytest.mark.parametrize("name", ["oil.gas", "Oil", "-oil", "oil-", "o" * 64, "oil\n"])
