@@ -32,7 +32,10 @@ NAMESPACE_RULES: Final[tuple[dict[str, Any], ...]] = (
         "resources": ["leases"],
         "verbs": ["get", "list", "create", "update", "patch", "delete"],
     },
-    # The serving certificate.
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": _READ},
 )
-"""Rights in the installation's own namespace."""
+"""Rights in the installation's own namespace, besides :func:`certificate_rule`."""
+
+
+def certificate_rule(secret: str) -> dict[str, Any]:
+    """Return the right to read the serving certificate in *secret*, and no other Secret: the CA's key is in one."""
+    return {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": _READ}

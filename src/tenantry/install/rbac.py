@@ -19,6 +19,7 @@ def rights(settings: InstallSettings) -> list[dict[str, Any]]:
     for account, module in ((settings.operator_account, operator), (settings.admission_account, admission)):
         name = f"tenantry-{'operator' if module is operator else 'admission'}"
         rules = [*module.CLUSTER_RULES]
+        extra = [] if module is operator else [admission.certificate_rule(settings.tls_secret)]
         if module is operator:
             rules.append(_bind(settings))
         objects += [
@@ -29,7 +30,7 @@ def rights(settings: InstallSettings) -> list[dict[str, Any]]:
                 "apiVersion": f"{RBAC_API}/v1",
                 "kind": "Role",
                 "metadata": _meta(name, settings.namespace),
-                "rules": [*module.NAMESPACE_RULES],
+                "rules": [*module.NAMESPACE_RULES, *extra],
             },
             _binding("RoleBinding", name, "Role", account, settings.namespace),
         ]

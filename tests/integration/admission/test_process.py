@@ -18,7 +18,7 @@ import pytest
 import trustme
 import yaml
 
-from tenantry.admission.permissions import CLUSTER_RULES, NAMESPACE_RULES
+from tenantry.admission.permissions import CLUSTER_RULES, NAMESPACE_RULES, certificate_rule
 from tenantry.kube.client import Client
 from tenantry.kube.config import ClusterConfig, load_config
 from tenantry.kube.errors import ForbiddenError, NotFoundError
@@ -49,7 +49,8 @@ async def restricted(cluster: Any, admin: Client, tmp_path: Path) -> Path:
 
     await admin.apply(SERVICE_ACCOUNTS, {"metadata": {"name": ACCOUNT, "namespace": SYSTEM}}, field_manager="test")
     await admin.apply(CLUSTER_ROLES, {"metadata": {"name": ACCOUNT}, "rules": [*CLUSTER_RULES]}, field_manager="test")
-    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": ACCOUNT}, "rules": [*NAMESPACE_RULES]}
+    rules = [*NAMESPACE_RULES, certificate_rule("capsule-tls")]
+    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": ACCOUNT}, "rules": rules}
     await admin.request(
         "PATCH",
         f"/apis/{RBAC}/v1/namespaces/{SYSTEM}/roles/{ACCOUNT}",
