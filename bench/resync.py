@@ -19,13 +19,14 @@ _numbers = count()
 async def resync(scene: Scene) -> list[Row]:
     """Start the operator anew, then have it look at everything again."""
     platform = scene.platform
+    await scene.quiet()
     await platform.stop_part(platform.operator)
     await platform.run(platform.operator)
     await platform.wait_ready()
     await scene.quiet()
     started = await scene.requests()
     written = writes(type(started)({request: n for request, n in started.items() if request.part == "operator"}))
-    scene.say(f"      writes after a restart: {told(written)}")
+    scene.say(f"      requests after a restart: {told(started)}")
     before = await scene.requests()
     cpu = scene.cpu()
     # Nothing depends on it but what everything is made from: so everything is looked at.

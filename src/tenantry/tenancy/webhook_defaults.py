@@ -8,14 +8,21 @@ is cut into parts that do not overlap:
     Namespaces                     namespaces                   namespaces               namespaces
     tenants, owners, RuleStatus    kinds                        kinds                    kinds
     managed objects                managed                      managed                  managed
-    Pods, Services, ... (OBJECTS)  objects                      cordoned                 -
+    new Pods, ... (OBJECTS)        objects                      cordoned                 -
+    updates of these               changes                      cordoned                 -
     the rest                       others, unless idle          cordoned                 -
 
     mutating                       tenant with metadata rules   idle tenant
-    Pods, claims, ... (DEFAULTED)  objects                      objects
+    new Pods, ... (DEFAULTED)      objects                      objects
+    updates of these               changes                      changes
     the rest                       others (Fail)                labels (Ignore)
 
 An *idle* tenant has no metadata rules for kinds other than Namespace (:func:`is_idle`).
+
+To evaluate the match conditions of an entry, the API server makes the object generic first,
+anew for each entry that its rules and selectors let through, and twice where something was
+changed.  For a Pod that costs it 0.2 ms a time, a fifth of a call.  So what can be said by rules
+and selectors is said by these, and entries for new objects have no conditions.
 """
 
 from __future__ import annotations
@@ -73,6 +80,12 @@ _SPECS_OF_THE_REST: Final = ("services",)
 _WRITES: Final = ("CREATE", "UPDATE")
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
 _IN_TENANT: Final = LabelSelectorRequirement(key=labels.TENANT, operator="Exists")
+_NOT_MANAGED: Final = LabelSelector(
+    match_expressions=(
+        LabelSelectorRequirement(key=labels.MANAGED_BY, operator="NotIn", values=(labels.MANAGED_BY_CONTROLLER,)),
+    )
+)
+"""Selects by the old or the new object: an UPDATE that takes the label on or off is still selected."""
 _NOT_CORDONED: Final = LabelSelectorRequirement(key=labels.CORDONED, operator="NotIn", values=("true",))
 
 
@@ -126,9 +139,15 @@ def validating_webhooks(
         ),
         _validating(
             "objects",
+            _rules_of(OBJECTS, operation="CREATE"),
+            namespaces=in_tenant,
+            objects=_NOT_MANAGED,
+        ),
+        _validating(
+            "changes",
             (
-                _rule("", "pods", "pods/ephemeralcontainers", "pods/resize", operations=_WRITES),
-                *_rules_of(resource for resource in OBJECTS if resource != ("", "pods")),
+                *_rules_of(OBJECTS, operation="UPDATE"),
+                _rule("", "pods/ephemeralcontainers", "pods/resize", operations=_WRITES),
             ),
             namespaces=in_tenant,
             conditions=(own, cel.not_managed(), finishing),
@@ -137,6 +156,7 @@ def validating_webhooks(
             "others",
             (_rule("*", "*", operations=_WRITES),),
             namespaces=_namespaces(_IN_TENANT, _NOT_CORDONED, *_not_idle(idle_tenants)),
+            objects=_NOT_MANAGED,
             conditions=(
                 cel.resources_other_than((*OBJECTS, *EVENTS, *RULE_STATUSES)),
                 own,
@@ -196,7 +216,12 @@ def mutating_webhooks(
         ),
         _mutating(
             "objects",
-            tuple(_rules_of(DEFAULTED)),
+            _rules_of(DEFAULTED, operation="CREATE"),
+            namespaces=_namespaces(_IN_TENANT),
+        ),
+        _mutating(
+            "changes",
+            _rules_of(DEFAULTED, operation="UPDATE"),
             namespaces=_namespaces(_IN_TENANT),
             conditions=(
                 own,
@@ -207,6 +232,7 @@ def mutating_webhooks(
             "others",
             (_rule("*", "*", operations=_WRITES),),
             namespaces=_namespaces(_IN_TENANT, *_not_idle(idle_tenants)),
+            objects=_NOT_MANAGED,
             conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
         ),
     ]
@@ -217,6 +243,7 @@ def mutating_webhooks(
                 "labels",
                 (_rule("*", "*", operations=_WRITES),),
                 namespaces=_namespaces(idle),
+                objects=_NOT_MANAGED,
                 conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
                 failure_policy="Ignore",
             )
@@ -256,11 +283,11 @@ def _rule(group: str, *resources: str, operations: tuple[str, ...], scope: str =
     )
 
 
-def _rules_of(resources: Iterable[tuple[str, str]]) -> list[WebhookRule]:
+def _rules_of(resources: Iterable[tuple[str, str]], *, operation: str) -> tuple[WebhookRule, ...]:
     by_group: dict[str, list[str]] = {}
     for group, plural in resources:
         by_group.setdefault(group, []).append(plural)
-    return [_rule(group, *plurals, operations=_WRITES) for group, plurals in by_group.items()]
+    return tuple(_rule(group, *plurals, operations=(operation,)) for group, plurals in by_group.items())
 
 
 def _validating(  # the parts of an entry
@@ -294,8 +321,9 @@ def _mutating(
     name: str,
     rules: tuple[WebhookRule, ...],
     *,
-    conditions: tuple[MatchCondition, ...],
+    conditions: tuple[MatchCondition, ...] = (),
     namespaces: LabelSelector | None = None,
+    objects: LabelSelector | None = None,
     failure_policy: str = "Fail",
 ) -> MutatingWebhook:
     return MutatingWebhook(
@@ -305,6 +333,7 @@ def _mutating(
         failure_policy=failure_policy,
         match_policy="Exact",
         namespace_selector=namespaces,
+        object_selector=objects,
         match_conditions=conditions,
         side_effects="NoneOnDryRun",
         timeout_seconds=TIMEOUT_SECONDS,

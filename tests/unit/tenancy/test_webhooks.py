@@ -332,9 +332,24 @@ def test_where_requests_go() -> None:
         ),
         "a renewed Lease": (renewal, [], []),
         "a renewed Lease of an idle tenant": (replace(renewal, namespace_labels=idle), [], []),
-        "a Service with another spec": (replace(renewal, group="", resource="services"), ["others"], ["objects"]),
+        "a Service with another spec": (replace(renewal, group="", resource="services"), ["others"], ["changes"]),
         "an event": (Call(resource="events", object={}), [], []),
-        "a managed object": (Call(resource="limitranges", object=managed), ["others"], ["managed"]),
+        "a managed object": (Call(resource="limitranges", object=managed), [], ["managed"]),
+        "an object that is managed no more": (
+            Call(resource="limitranges", operation="UPDATE", object={"metadata": {}}, old_object=managed),
+            ["others"],
+            ["managed"],
+        ),
+        "a Pod with another label": (
+            Call(operation="UPDATE", object={"metadata": {"labels": {"app": "x"}}}, old_object={"metadata": {}}),
+            ["changes"],
+            ["changes"],
+        ),
+        "a Pod's new containers": (
+            Call(subresource="ephemeralcontainers", operation="UPDATE", object={}, old_object={}),
+            [],
+            ["changes"],
+        ),
         "its deletion": (Call(resource="limitranges", operation="DELETE", old_object=managed), [], ["managed"]),
         "its deletion by the garbage collector": (
             Call(resource="limitranges", operation="DELETE", old_object=managed, groups=kube_system),
