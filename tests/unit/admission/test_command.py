@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from tenantry.admission.certificates import CertificateFiles
 from tenantry.admission.settings import AdmissionSettings
-from tenantry.cli.admission import _process, admission, serve
+from tenantry.cli.admission import _process, serve
+from tenantry.cli.main import tenantry
 from tenantry.wiring.admission import AdmissionProcess
 
 
@@ -22,7 +24,9 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(*arguments: str) -> object:
-    with serve.make_context("serve", [*arguments]) as context:
+    # As below the root: a command remembers how its help is asked for from the first time that it is used.
+    root = click.Context(tenantry, **tenantry.context_settings)
+    with serve.make_context("serve", [*arguments], parent=root) as context:
         return _process(context.params)
 
 
@@ -74,13 +78,13 @@ def test_capsules_other_flags_are_ignored_with_a_warning() -> None:
     outcome = CliRunner().invoke(
         admission, ["serve", "--enable-leader-election", "--client-connection-qps=5", "--help"]
     )
-    warned = CliRunner().invoke(admission, ["serve", "--client-connection-qps=5", "--webhook-port=-1"])
+    warned = CliRunner().invoke(tenantry, ["admission", "serve", "--client-connection-qps=5", "--webhook-port=-1"])
 
     assert outcome.exit_code == 0
     assert (warned.exit_code, "--webhook-port" in warned.output) == (2, True)
 
 
 def test_help_names_the_break_glass() -> None:
-    text = CliRunner().invoke(admission, ["--help"]).output
+    text = CliRunner().invoke(tenantry, ["admission", "--help"]).output
 
     assert [command in text for command in ("serve", "disarm", "arm")] == [True, True, True]

@@ -98,14 +98,14 @@ def test_whoever_applies_again_takes_no_aggregated_rule_away() -> None:
 def test_the_commands_take_the_arguments_of_their_deployments(settings: InstallSettings, component: str) -> None:
     given = arguments(settings, component)
     command: click.Command = tenantry
-    context = click.Context(tenantry)
+    context = click.Context(tenantry, **tenantry.context_settings)
     while isinstance(command, click.Group):
         name = given.pop(0)
         found = command.get_command(context, name)
         assert found is not None, name
         command = found
 
-    command.make_context(component, given)  # raises UsageError for what it does not know
+    command.make_context(component, given, parent=context)  # raises UsageError for what it does not know
 
 
 def test_pods_run_without_privileges_on_a_read_only_root() -> None:
