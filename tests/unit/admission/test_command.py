@@ -76,7 +76,7 @@ def test_flags_and_environment_have_capsules_names(monkeypatch: pytest.MonkeyPat
 
 def test_capsules_other_flags_are_ignored_with_a_warning() -> None:
     outcome = CliRunner().invoke(
-        admission, ["serve", "--enable-leader-election", "--client-connection-qps=5", "--help"]
+        tenantry, ["admission", "serve", "--enable-leader-election", "--client-connection-qps=5", "--help"]
     )
     warned = CliRunner().invoke(tenantry, ["admission", "serve", "--client-connection-qps=5", "--webhook-port=-1"])
 
