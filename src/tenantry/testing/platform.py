@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -143,7 +143,7 @@ class Platform:
     async def install(self) -> None:
         """Apply the manifests; safe to run again."""
         await self._apply(["crds"])
-        await self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        await self._wait_for_definitions()
         url = self.settings.webhook_url or ""
         await self._apply(["manifests", "--skip-crds", f"--webhook-url={url}"])
         for account in (self.settings.operator_account, self.settings.admission_account):
@@ -268,6 +268,18 @@ class Platform:
         for each in config["clusters"]:
             each["cluster"]["server"] = self.servers.get(account, each["cluster"]["server"])
         (self.folder / f"{account}.kubeconfig").write_text(yaml.safe_dump(config))
+
+    async def _wait_for_definitions(self) -> None:
+        done = Completed(code=1, stdout="", stderr="")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                # To kubectl a definition without any condition yet is an error, so it is asked again.
+                while done.code != 0:
+                    done = await self.kubectl(
+                        "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s", check=False
+                    )
+        if done.code != 0:
+            raise PlatformError(f"the API server does not serve the definitions: {done.output.strip()}")
 
     async def _is_armed(self) -> bool:
         done = await self.kubectl(
