@@ -205,7 +205,8 @@ async def test_unknown_requesters_and_administrators_stay_outside(world: World) 
     )
     outsider, boss = world.acting("outsider", (group,)), world.acting("boss", (group,))
     try:
-        await create(outsider, bare := world.unique("bare"))
+        bare = world.unique("bare")
+        await world.eventually(lambda: _made(outsider, bare))
         assert await ownership(world, bare) == ({labels.METADATA_NAME: bare}, None)
         for metadata in (
             {"labels": label},
