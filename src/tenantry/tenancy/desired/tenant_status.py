@@ -23,6 +23,8 @@ from tenantry.tenancy.desired.conditions import (
     merged,
 )
 from tenantry.tenancy.desired.manifests import TenantFacts
+from tenantry.tenancy.validation.expressions import expression_problems
+from tenantry.tenancy.validation.rules import rule_problems
 
 RULE_QUOTAS: Final = "RuleQuotasEnforced"
 """Condition type, only there where ``rules[].quota`` is set."""
@@ -97,7 +99,8 @@ def _claims(survey: TenantSurvey, members: Sequence[ObjectMeta]) -> tuple[Condit
         return ready, _cordon(tenant)
     living = [each for each in members if not each.deletion_timestamp]
     problems = {each.name: _problem(survey, each) for each in living}
-    failed = sorted(f"{name}: {problem}" for name, problem in problems.items() if problem)
+    failed = _unusable(tenant)
+    failed += sorted(f"{name}: {problem}" for name, problem in problems.items() if problem)
     if failed:
         message = "; ".join(failed[:5]) + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
         return condition(READY, holds=False, reason=FAILED, message=message, generation=generation), _cordon(tenant)
@@ -105,6 +108,14 @@ def _claims(survey: TenantSurvey, members: Sequence[ObjectMeta]) -> tuple[Condit
         return None
     ready = condition(READY, holds=True, reason=SUCCEEDED, message="reconciled", generation=generation)
     return ready, _cordon(tenant), *_unenforced(tenant)
+
+
+def _unusable(tenant: Tenant) -> list[str]:
+    """Return what of the spec can't be put into force, though it is stored: written while admission was off, say.
+
+    Admission refuses whatever an expression is about that it can't compile; somebody must be told why.
+    """
+    return [*expression_problems(tenant.spec), *rule_problems(tenant.spec.rules, tenant=tenant)]
 
 
 def _unenforced(tenant: Tenant) -> tuple[Condition, ...]:

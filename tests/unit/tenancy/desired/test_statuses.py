@@ -9,7 +9,7 @@ from tenantry.api.core import Lease, LeaseSpec, PersistentVolume
 from tenantry.api.meta import Condition, ObjectMeta
 from tenantry.api.rule_status import RuleStatus, RuleStatusStatus
 from tenantry.api.rules import Enforce, NamespaceRule, RuleQuota, TenantRule
-from tenantry.api.shared import AdditionalMetadata, CoreOwner, UserSpec
+from tenantry.api.shared import AdditionalMetadata, AllowedList, CoreOwner, UserSpec
 from tenantry.api.tenant import AvailableClasses, PodOptions, Space, Tenant, TenantSpec, TenantStatus
 from tenantry.api.tenant_owner import TenantOwner, TenantOwnerStatus
 from tenantry.foundation.codec import from_plain
@@ -113,6 +113,14 @@ def test_a_cordoned_tenant_says_so() -> None:
             observed_generation=3,
         ),
     )
+
+
+def test_what_admission_cannot_judge_by_is_told() -> None:
+    """Stored while admission was off: it refuses all that the expression is about, and the tenant's status says why."""
+    made = tenant_status(survey(tenant(container_registries=AllowedList(allowed_regex="("))), now=NOW)
+
+    assert (made.observed_generation, made.conditions[0].status, made.conditions[0].reason) == (3, "False", "Failed")
+    assert "spec.containerRegistries.allowedRegex: unable to compile regex" in made.conditions[0].message
 
 
 def test_a_namespace_not_reconciled_yet_holds_readiness_back() -> None:
