@@ -29,9 +29,11 @@ up: setup ## Run the demo's platform in the foreground, until Ctrl-C
 bench: setup ## Measure speed and memory
 	@$(BIN)/python -m bench
 
-fmt: environment ## Format the code and mend what ruff can mend
+fmt: environment ## Format the code, mend what ruff can mend, write the generated pages and chart files anew
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python tools/write_reference.py
+	@$(BIN)/python tools/chart.py
 
 test: setup ## Run every check and test
 	@tools/test.sh $(BIN)

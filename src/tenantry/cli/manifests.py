@@ -80,8 +80,11 @@ documents_option = click.option(
 @click.option("--force-delete-namespaces", is_flag=True, help="Let the operator strip finalizers of stuck namespaces.")
 @click.option("--prometheus-operator", is_flag=True, help="Add a PrometheusRule and ServiceMonitors.")
 @click.option("--skip-crds", is_flag=True, help="Leave out the CRDs (tenantry crds prints them).")
+@click.option("--skip-configuration", is_flag=True, help="Leave out the CapsuleConfiguration, where one is there.")
 @documents_option
-def manifests(*, replicas: int, admission_workers: int, skip_crds: bool, output: str, **given: Any) -> None:
+def manifests(  # one parameter an option: that is how click passes them
+    *, replicas: int, admission_workers: int, skip_crds: bool, skip_configuration: bool, output: str, **given: Any
+) -> None:
     """Print everything an installation needs: CRDs, rights, Deployments, Services, configuration, alerts.
 
     On a fresh cluster the kinds must exist before the CapsuleConfiguration, so apply the CRDs first:
@@ -99,7 +102,7 @@ def manifests(*, replicas: int, admission_workers: int, skip_crds: bool, output:
     settings = InstallSettings(
         operator_replicas=replicas, admission_replicas=replicas, admission_workers=admission_workers, **given
     )
-    print_documents(all_manifests(settings, with_crds=not skip_crds), output)
+    print_documents(all_manifests(settings, with_crds=not skip_crds, with_configuration=not skip_configuration), output)
 
 
 @click.command()

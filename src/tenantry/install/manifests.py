@@ -16,7 +16,9 @@ from tenantry.install.workloads import workloads
 DEFAULTS: Final = InstallSettings()
 
 
-def manifests(settings: InstallSettings, *, with_crds: bool = True) -> list[dict[str, Any]]:
+def manifests(
+    settings: InstallSettings, *, with_crds: bool = True, with_configuration: bool = True
+) -> list[dict[str, Any]]:
     """Return all objects of an installation.
 
     The CapsuleConfiguration comes last: its kind exists only once the CRDs are established.
@@ -28,7 +30,7 @@ def manifests(settings: InstallSettings, *, with_crds: bool = True) -> list[dict
         *(certificates(settings) if settings.cert_manager else []),
         *workloads(settings),
         *monitoring(settings),
-        configuration(settings),
+        *([configuration(settings)] if with_configuration else []),
     ]
 
 

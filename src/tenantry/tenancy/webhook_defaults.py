@@ -198,7 +198,11 @@ def mutating_webhooks(
 ) -> tuple[MutatingWebhook, ...]:
     """Return the mutating entries."""
     own = cel.not_by_installation(own_accounts)
-    rest = cel.resources_other_than((*DEFAULTED, *EVENTS))
+    of_the_rest = (
+        cel.resources_other_than((*DEFAULTED, *EVENTS)),
+        own,
+        cel.something_to_add(specs_of=_SPECS_OF_THE_REST),
+    )
     entries = [
         _mutating(
             "namespaces",
@@ -233,22 +237,27 @@ def mutating_webhooks(
             (_rule("*", "*", operations=_WRITES),),
             namespaces=_namespaces(_IN_TENANT, *_not_idle(idle_tenants)),
             objects=_NOT_MANAGED,
-            conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
+            conditions=of_the_rest,
         ),
     ]
-    if idle_tenants:
-        idle = LabelSelectorRequirement(key=labels.TENANT, operator="In", values=tuple(sorted(idle_tenants)))
-        entries.append(
-            _mutating(
-                "labels",
-                (_rule("*", "*", operations=_WRITES),),
-                namespaces=_namespaces(idle),
-                objects=_NOT_MANAGED,
-                conditions=(rest, own, cel.something_to_add(specs_of=_SPECS_OF_THE_REST)),
-                failure_policy="Ignore",
-            )
+    return (*entries, *_labels_only(idle_tenants, of_the_rest))
+
+
+def _labels_only(idle_tenants: Sequence[str], conditions: tuple[MatchCondition, ...]) -> list[MutatingWebhook]:
+    """Return the entry for tenants whose objects get labels and nothing else: no reason to refuse a write."""
+    if not idle_tenants:
+        return []
+    idle = LabelSelectorRequirement(key=labels.TENANT, operator="In", values=tuple(sorted(idle_tenants)))
+    return [
+        _mutating(
+            "labels",
+            (_rule("*", "*", operations=_WRITES),),
+            namespaces=_namespaces(idle),
+            objects=_NOT_MANAGED,
+            conditions=conditions,
+            failure_policy="Ignore",
         )
-    return tuple(entries)
+    ]
 
 
 def _nodes(configuration: CapsuleConfigurationSpec) -> list[ValidatingWebhook]:

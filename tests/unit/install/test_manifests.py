@@ -108,6 +108,15 @@ def test_the_commands_take_the_arguments_of_their_deployments(settings: InstallS
     command.make_context(component, given, parent=context)  # raises UsageError for what it does not know
 
 
+def test_the_crds_and_the_configuration_can_be_left_to_another_installation() -> None:
+    everything = manifests(InstallSettings())
+    left_out = {"CustomResourceDefinition", "CapsuleConfiguration"}
+
+    rest = manifests(InstallSettings(), with_crds=False, with_configuration=False)
+
+    assert rest == [each for each in everything if each["kind"] not in left_out]
+
+
 def test_pods_run_without_privileges_on_a_read_only_root() -> None:
     deployments = [each for each in manifests(InstallSettings()) if each["kind"] == "Deployment"]
     pods = [each["spec"]["template"]["spec"] for each in deployments]
