@@ -42,7 +42,7 @@ class Teller:
         for reason, action, message, kind in _news(answer):
             self._record(
                 EventNote(
-                    regarding=_regarding(request),
+                    regarding=_regarding(request, is_refused=answer.denial is not None),
                     reason=reason,
                     action=action,
                     note=message,
@@ -77,16 +77,20 @@ def _namespace(request: Request) -> str:
     return "" if (request.group, request.resource) == ("", "namespaces") else request.namespace
 
 
-def _regarding(request: Request) -> ObjectReference:
+def _regarding(request: Request, *, is_refused: bool) -> ObjectReference:
     try:
         submitted = request.old(PartialObject) if request.operation is Operation.DELETE else request.new(PartialObject)
     except DecodeError:
         submitted = None
     metadata = (submitted or PartialObject()).metadata
+    # Each try to create an object comes with a uid, and a generated name, of its own.  Where the
+    # object never comes to be, they would make an event of every try, never a series.
+    never_was = is_refused and request.operation is Operation.CREATE
+    name = request.name or metadata.name or metadata.generate_name
     return ObjectReference(
         api_version=f"{request.group}/{request.version}" if request.group else request.version,
         kind=request.kind,
         namespace=_namespace(request),
-        name=request.name or metadata.name or metadata.generate_name,
-        uid=metadata.uid,
+        name=metadata.generate_name or name if never_was else name,
+        uid="" if never_was else metadata.uid,
     )

@@ -53,6 +53,22 @@ def test_a_refusal_and_what_was_audited_are_told_where_the_object_is(ask: Ask) -
     ]
 
 
+def test_refused_tries_of_one_thing_are_told_alike(ask: Ask) -> None:
+    """So that a ReplicaSet which tries for ever makes one series; an object that came to be is told exactly."""
+    pods = [
+        ask("pods", {"metadata": {"name": f"web-{n}", "generateName": "web-", "uid": str(n)}}, version="v1")
+        for n in range(2)
+    ]
+    seen = replace(REFUSED, denial=None)
+
+    def regarded(answer: Answer) -> list[tuple[str, str]]:
+        notes = [told(pod, answer)[0].regarding for pod in pods]
+        return [(regarding.name, regarding.uid) for regarding in notes]
+
+    assert regarded(REFUSED) == [("web-", "")] * 2
+    assert regarded(seen) == [("web-0", "0"), ("web-1", "1")]
+
+
 def test_nothing_is_told_of_what_does_not_happen(ask: Ask) -> None:
     request = ask("services", {"metadata": {"name": "web"}})
     silent = Answer(tenant="solar", denial=Denial(reason="X", message="no", event=False))
