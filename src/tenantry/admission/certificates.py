@@ -8,7 +8,8 @@ import binascii
 import os
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -156,18 +157,30 @@ def _take(read: Callable[[], KeyPair], serving: ServingCertificate) -> None:
 
 
 def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
-    # OpenSSL reads a chain from files only.  mkstemp makes it 0600.
     try:
-        descriptor, name = tempfile.mkstemp(prefix="tenantry-")
-    except OSError as error:  # A full disk, say.
-        raise ConfigurationError(f"the serving certificate cannot be loaded, for want of a file: {error}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pair.certificate + b"\n" + pair.key)
-        # A password callback, else OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(name, password=lambda: b"")
+        # OpenSSL reads a chain from files only.
+        with _named_file(pair.certificate + b"\n" + pair.key) as name:
+            # A password callback, else OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(name, password=lambda: b"")
     except (ssl.SSLError, ValueError, OSError) as error:
         raise ConfigurationError(f"the serving certificate and its key cannot be used: {error}") from error
+
+
+@contextmanager
+def _named_file(content: bytes) -> Iterator[str]:
+    """Yield the name of a file with *content*, in memory where the system has that: a key need not touch a disk."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("tenantry"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+        return
+    # mkstemp makes it 0600.
+    descriptor, name = tempfile.mkstemp(prefix="tenantry-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        yield name
     finally:
         os.unlink(name)  # noqa: PTH108  # a plain name, as mkstemp gave it
 

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +111,8 @@ def admission(context: click.Context) -> None:
 @_ignored
 def serve(**given: Any) -> None:
     """Answer reviews until SIGTERM; any number of replicas answer side by side."""
+    if given["status_folder"] is not None:
+        _share_numbers()
     # Imported here: `tenantry admission --help` needs neither caches nor an HTTP server.
     from tenantry.wiring.admission import run_admission  # noqa: PLC0415
 
@@ -120,6 +123,15 @@ def serve(**given: Any) -> None:
         supervise(process, (*_WORKER_COMMAND, *sys.argv[1:]), workers=given["workers"])
     else:
         run_admission(process)
+
+
+def _share_numbers() -> None:
+    from tenantry.wiring.metrics_files import share_numbers  # noqa: PLC0415
+
+    problem = share_numbers()
+    if problem is not None:
+        with suppress(OSError):  # The disk that is full may be the log's, too.
+            click.echo(f"warning: {problem}", err=True)
 
 
 def _process(given: dict[str, Any]) -> Any:

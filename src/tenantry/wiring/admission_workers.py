@@ -17,10 +17,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tenantry.kube.backoff import Backoff
 from tenantry.wiring.admission import AdmissionProcess, status_name, until_signal
 from tenantry.wiring.logs import configure_logs
+from tenantry.wiring.metrics_files import METRICS_FOLDER, give_back_room
 from tenantry.wiring.probes import Probes
 
-METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus_client's own name: where workers keep their numbers for whoever adds them up."""
 STOP_SECONDS: Final = 25.0
 """How long workers may take to stop, below the 30 s that Kubernetes gives."""
 HEALTHY_SECONDS: Final = 30.0
@@ -107,6 +106,7 @@ class Supervisor:
             # As multiprocess.mark_process_dead: gauges of what lives no more.
             for file in self.folder.glob(f"gauge_live*_{child.pid}.db"):
                 file.unlink()
+            give_back_room(self.folder, child.pid)
 
 
 async def _stopped(child: Process) -> None:
