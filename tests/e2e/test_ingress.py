@@ -163,21 +163,3 @@ async def test_ten_at_once_and_one_gets_the_host(world: World) -> None:
     """13.14: parallel creates of the same host and path, in two namespaces where the scope spans them."""
     for scope in ("Cluster", "Tenant", "Namespace"):
         await race(world, scope)
-
-
-async def test_the_same_through_two_processes_of_admission(world: World) -> None:
-    """13.14: neither knows what the other lets through."""
-    part = world.platform.admission
-    one = part.arguments
-    try:
-        await world.platform.stop_part(part)
-        part.arguments = (*(each for each in one if not each.startswith("--workers")), "--workers=2")
-        await world.platform.run(part)
-        await world.platform.wait_ready()
-        for scope in ("Cluster", "Tenant"):
-            await race(world, scope)
-    finally:
-        await world.platform.stop_part(part)
-        part.arguments = one
-        await world.platform.run(part)
-        await world.platform.wait_ready()

@@ -181,7 +181,7 @@ async def test_a_limit_beyond_its_ratio_is_refused(world: World) -> None:
         create(team_, container={"resources": too_much}),
         "memory",
         "2Gi",
-        "Ratio",
+        "violates policy Ratio",
         "must not exceed 1536Mi",
         "does not satisfy any allowed resource policy",
     )

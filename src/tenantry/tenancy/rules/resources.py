@@ -177,7 +177,7 @@ def _judge(findings: Findings, rules: RuleSet, place: Place, side: Side) -> None
             fault = _violation(decision.item, amounts)
             findings.refuse(FORBIDDEN_RESOURCES, f"{subject} is denied by namespace rule: {fault}")
         elif decision.refuses:
-            options = "; ".join(f"{item.text}: {item.fault(amounts)}" for item in plan.lane.allows)
+            options = "; ".join(_violation(item, amounts) for item in plan.lane.allows)
             findings.refuse(
                 FORBIDDEN_RESOURCES,
                 f"{subject} is not allowed by namespace rule: "

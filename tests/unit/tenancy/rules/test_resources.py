@@ -197,7 +197,8 @@ class TestPodLevel:
             ("1Gi", "2Gi"),
             'limit "memory=2Gi" at containers[0].resources.limits.memory is not allowed by namespace rule: '
             "it does not satisfy any allowed resource policy "
-            "(Ratio 1.5: must not exceed 1536Mi; MatchRequest: must be equal to the request of 1Gi)",
+            "(it violates policy Ratio, must not exceed 1536Mi; "
+            "it violates policy MatchRequest, must be equal to the request of 1Gi)",
             id="none-that-allows",
         ),
         pytest.param([memory("deny", "Ratio", "1.5"), memory("allow", "Ratio", "2")], ("1Gi", "2Gi"), None, id="last"),
