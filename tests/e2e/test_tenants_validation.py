@@ -329,7 +329,7 @@ async def test_go_clients_send_configurations_whole(world: World) -> None:
             "forbiddenAnnotations": {"denied": [], "deniedRegex": ""},
         },
         "impersonation": {},
-        "admission": {"mutating": {"client": {}}, "validating": {"client": {}, "webhooks": []}},
+        "admission": {"serviceName": "", **before.get("admission", {})},
         "administrators": [],
     }
     answer = decode_any(await world.admin.request("PUT", CONFIGURATIONS.path(name="default"), body=body))

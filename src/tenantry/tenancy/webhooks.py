@@ -61,7 +61,9 @@ def webhook_configurations(  # what the answer depends on
     mutating = admission.mutating or MutatingAdmission()
     validating = admission.validating or ValidatingAdmission()
     service = ServiceReference(
-        name=service_name if spec.admission is None else admission.service_name, namespace=namespace
+        # Go clients send an unset name as an empty one.
+        name=(admission.service_name if spec.admission is not None else "") or service_name,
+        namespace=namespace,
     )
     return (
         _rendered(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.install.settings import InstallSettings
 
 READY_SECONDS: Final = 60.0
+OWN_PORTS: Final = range(12_000, 30_000)
+"""Below what systems take for outgoing connections."""
 TOKEN_DURATION: Final = "24h"  # noqa: S105  # how long it lives, not the token
 LAST_LINES: Final = 15
 
@@ -331,9 +334,17 @@ async def _answers(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens on now."""
+    """Return ports of this machine that nobody listens on now.
+
+    None of those that outgoing connections are given: one of these could take it before
+    whom it is meant for.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
+        while len(found) < count:
+            listener = held.enter_context(socket.socket())
+            port = random.choice(OWN_PORTS)  # noqa: S311 - so that several platforms hardly ever meet
+            with suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                found.append(port)
+    return found

@@ -547,3 +547,10 @@ def test_an_idle_tenant_has_no_metadata_rule_for_objects() -> None:
         False,
         False,
     ]
+
+
+def test_an_empty_service_name_is_none() -> None:
+    """Go clients send what is unset as an empty string (13.8)."""
+    spec = CapsuleConfigurationSpec(admission=DynamicAdmission(service_name=""))
+
+    assert configurations(CapsuleConfiguration(spec=spec)) == configurations()
