@@ -54,8 +54,11 @@ def adopt(  # noqa: PLR0913  # one parameter an option: that is how click passes
     """Take existing or restored namespaces into TENANT.
 
     A namespace is in a tenant when it has the tenant's label and an owner reference with the
-    tenant's uid.  A backup brings back the label, but the uid of a Tenant that is gone; this
-    command sets both again, in one patch.  It shows what it will do and asks first.
+    tenant's uid.  A restored namespace has the label, but not the uid of the Tenant that there
+    is now; this command sets both, in one patch.  It shows what it will do and asks first.
+
+    Restore namespaces without their owner references: one that names a Tenant's old uid is soon
+    deleted by Kubernetes' garbage collector.
 
     You need to be an administrator of the installation (spec.administrators of the
     CapsuleConfiguration), with the rights to read Tenants and Namespaces and to patch Namespaces.
