@@ -183,8 +183,11 @@ class Worker:
             take_secret(change.new, self.serving, name=name)
 
         secrets.subscribe(take)
-        self.serving.refuse(f"Secret {name} does not exist")
-        await secrets.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(secrets.run())
+            await secrets.wait_synced()
+            if not len(secrets):
+                take_secret(None, self.serving, name=name)
 
     def _secret_name(self) -> str:
         return self.state.installation.configuration.overrides.tls_secret_name
