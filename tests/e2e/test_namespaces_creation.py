@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tenantry.api import labels
 from tenantry.kube.client import Client
-from tenantry.kube.errors import ForbiddenError
+from tenantry.kube.errors import ForbiddenError, NotFoundError
 from tenantry.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     EVENTS,
@@ -337,6 +338,24 @@ async def test_a_terminating_tenant_takes_no_namespace(world: World) -> None:
         assert "terminating" in await refused(ada, world.unique("dev"))
     finally:
         await world.admin.patch(NAMESPACES, held, patch={"metadata": {"finalizers": None}}, kind="merge")
+
+
+async def test_a_tenant_made_anew_is_the_one(world: World) -> None:
+    """13.2: however late the news, a namespace goes into the Tenant that exists, as it is now."""
+    user, name = world.unique("ada"), world.unique("oil")
+    ada = await world.user(user)
+    world.remember_tenant(name)
+    for round_ in range(8):
+        options = {"additionalMetadata": {"labels": {"round": str(round_)}}}
+        body = {"metadata": {"name": name}, "spec": owned_by(user, namespaceOptions=options)}
+        tenant = await world.admin.create(TENANTS, body)
+
+        await create(ada, space := world.unique("dev"), labels={labels.TENANT: name} if round_ % 2 else {})
+
+        assert await ownership(world, space) == in_tenant(tenant, space, round=str(round_))
+        await world.admin.delete(TENANTS, name)
+        with suppress(NotFoundError):
+            await world.admin.patch(TENANTS, name, patch={"metadata": {"finalizers": None}}, kind="merge")
 
 
 async def test_accounts_of_a_tenant_make_no_namespaces(world: World) -> None:

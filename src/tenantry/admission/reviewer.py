@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from tenantry.admission.decision import decide
 from tenantry.admission.gathering import NOTHING_RESERVED, Reserved, object_view
@@ -14,9 +14,10 @@ from tenantry.admission.live import LiveKnowledge, LiveReader
 from tenantry.admission.quota import NamespaceQuota
 from tenantry.admission.reviews import Answer
 from tenantry.admission.server import UnknownPathError
-from tenantry.admission.state import State
+from tenantry.admission.state import State, policy_part
+from tenantry.api.tenant import Tenant
 from tenantry.foundation.errors import TenantryError
-from tenantry.tenancy.request import Request
+from tenantry.tenancy.request import Operation, Request
 from tenantry.tenancy.table import STAGES, Stage, Subject, rows_of, subject_of
 from tenantry.tenancy.views import ObjectContext
 
@@ -99,11 +100,28 @@ class Reviewer:
             answer = await self._confirm(path, request)
         else:
             is_doubtful = not answer.is_allowed and subject in _CONFIRMED
+            if subject is Subject.NAMESPACE and answer.is_allowed:
+                is_doubtful = await self._is_outdated(request, answer.tenant)
             if is_doubtful or (self._has_lapsed() and rows_of(path, request)):
                 answer = await self._confirm(path, request)
         if answer.is_allowed and is_about_hosts(path, request):
             return await self._judge_hosts(path, request, answer)
         return answer
+
+    async def _is_outdated(self, request: Request, tenant: str) -> bool:
+        """Return whether a new namespace was placed in a *tenant* that is another one by now, made anew or edited.
+
+        What it is given then lasts, and validation would refuse a reference to one that is gone.
+        """
+        if request.operation is not Operation.CREATE or not tenant:
+            return False
+        async with self._live_slots:
+            current = cast("Tenant | None", await self._reader.read(Question(Topic.TENANT, tenant)))
+        try:
+            known = self._state.tenant(tenant)
+        except Unanswered:  # It went while that was read.
+            return True
+        return current is None or known is None or policy_part(current) != policy_part(known)
 
     async def _confirm(self, path: str, request: Request) -> Answer:
         """Return the answer by what the API server says now."""
