@@ -20,6 +20,7 @@ EACH: Final = 3
 BIG: Final = "big"
 BIG_OWNER: Final = "bertha"
 ROLES: Final = ("admin", "capsule-namespace-deleter")
+REST_SECONDS: Final = 40
 LIMIT_RANGES: Final = "/api/v1/limitranges"
 _MANAGED: Final = f"?labelSelector={MANAGED_BY}%3D{MANAGED_BY_CONTROLLER}"
 
@@ -160,7 +161,8 @@ async def _limits_are(scene: Scene, memory_limit: str | None) -> bool:
 
 
 async def memory_use(scene: Scene) -> list[Row]:
-    """Weigh both processes, as they are after all that."""
+    """Weigh both processes, as they are after all that and some rest."""
+    await asyncio.sleep(REST_SECONDS)
     tenants = len(await scene.admin.items(TENANTS))
     spaces = len(await scene.admin.items(f"{NAMESPACES}?labelSelector=capsule.clastix.io%2Ftenant"))
     operator, admission = (memory(part.pid) for part in scene.parts)

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Final
 
 from bench.converging import writes
-from bench.counters import READS, told
+from bench.counters import READS, Requests, told
 from bench.figures import Figure, Row
 from bench.scene import Scene
 from bench.wire import MERGE_PATCH
@@ -14,6 +14,10 @@ from tenantry.api.meta import CAPSULE_API_VERSION
 
 CONFIGURATION: Final = f"/apis/{CAPSULE_API_VERSION}/capsuleconfigurations/default"
 _numbers = count()
+
+
+def _of_operator(requests: Requests) -> Requests:
+    return Requests({request: n for request, n in requests.items() if request.part == "operator"})
 
 
 async def resync(scene: Scene) -> list[Row]:
@@ -24,8 +28,8 @@ async def resync(scene: Scene) -> list[Row]:
     await platform.run(platform.operator)
     await platform.wait_ready()
     await scene.quiet()
-    started = await scene.requests()
-    written = writes(type(started)({request: n for request, n in started.items() if request.part == "operator"}))
+    started = _of_operator(await scene.requests())
+    written = writes(started)
     scene.say(f"      requests after a restart: {told(started)}")
     before = await scene.requests()
     cpu = scene.cpu()
@@ -36,7 +40,7 @@ async def resync(scene: Scene) -> list[Row]:
     used = scene.cpu() - cpu
     again = await scene.requests() - before
     own = {"capsuleconfigurations", "leases"}
-    others = type(again)({request: n for request, n in again.items() if request.resource not in own})
+    others = Requests({request: n for request, n in again.items() if request.resource not in own})
     scene.say(f"      calls of a full look: {told(again)}")
     return [
         Row(

@@ -114,7 +114,10 @@ def serve(**given: Any) -> None:
     if given["status_folder"] is not None:
         _share_numbers()
     # Imported here: `tenantry admission --help` needs neither caches nor an HTTP server.
-    from tenantry.wiring.admission import run_admission  # noqa: PLC0415
+    from tenantry.wiring.memory import lean_imports  # noqa: PLC0415
+
+    with lean_imports():
+        from tenantry.wiring.admission import run_admission  # noqa: PLC0415
 
     process = _process(given)
     if given["workers"] > 1 and process.status_folder is None:

@@ -144,8 +144,11 @@ def operator(**given: Any) -> None:
     """Run the controllers until SIGTERM; one leads, any number stand by."""
     # Imported here: `tenantry operator --help` needs neither caches nor an HTTP server.
     from tenantry.operator.process import identity_of  # noqa: PLC0415
-    from tenantry.operator.settings import OperatorSettings  # noqa: PLC0415
-    from tenantry.wiring.operator import ElectionSettings, OperatorProcess, run_operator  # noqa: PLC0415
+    from tenantry.wiring.memory import lean_imports  # noqa: PLC0415
+
+    with lean_imports():
+        from tenantry.operator.settings import OperatorSettings  # noqa: PLC0415
+        from tenantry.wiring.operator import ElectionSettings, OperatorProcess, run_operator  # noqa: PLC0415
 
     election = ElectionSettings(
         enabled=given["enable_leader_election"],

@@ -28,7 +28,9 @@ Observer = Callable[[str, str, int, float], None]
 """Told of each answer: verb, plural, HTTP status (0: none came), seconds."""
 
 CONNECT_SECONDS = 5.0
-_KEEP_ALIVE_SECONDS = 60.0  # Less than any server or load balancer on the way keeps an idle connection.
+# Less than any server or load balancer on the way keeps an idle connection, and short since each takes 70 kB:
+# what a burst opened is gone soon, what is used now and then stays.
+_KEEP_ALIVE_SECONDS = 15.0
 _STREAM_BUFFER_BYTES = 256 * 1024  # Some milliseconds of decoding: what else runs in the loop waits no longer.
 
 

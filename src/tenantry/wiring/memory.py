@@ -5,17 +5,35 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import sys
 from asyncio import sslproto
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-_BUFFER_BYTES: Final = 32 * 1024
-"""Two of the largest TLS records; the default of 256 KiB a connection is meant for bulk transfers."""
+_BUFFER_BYTES: Final = 17 * 1024
+"""One of the largest TLS records; the default of 256 KiB a connection is meant for bulk transfers."""
 _LOOK_SECONDS: Final = 5.0
 _GROWTH: Final = 1.05
+_LOOKS: Final = 6
+"""After so many in a row that found no growth, memory is given back all the same: of connections that ended."""
+_NEEDLESS: Final = ("rich", "better_exceptions")
+"""structlog loads them where they are installed, for tracebacks on a terminal; our logs are JSON.  3 MB."""
 _STATM: Final = Path("/proc/self/statm")
+
+
+@contextmanager
+def lean_imports() -> Iterator[None]:
+    """While open, have imports do without what libraries load only because it is there."""
+    hidden = [name for name in _NEEDLESS if name not in sys.modules]
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]  # None stops an import, typeshed does not know
+    modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]
 
 
 def use_little_memory() -> None:
@@ -51,12 +69,13 @@ async def memory_given_back() -> AsyncIterator[None]:
 
 
 async def _look_after(trim: Callable[[int], int]) -> None:
-    after_last = 0.0
+    after_last, looks = 0, 0
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        if _resident_pages() > _GROWTH * after_last:
+        looks += 1
+        if looks >= _LOOKS or _resident_pages() > _GROWTH * after_last:
             trim(0)
-            after_last = _resident_pages()
+            after_last, looks = _resident_pages(), 0
 
 
 def _trim() -> Callable[[int], int] | None:
