@@ -72,7 +72,10 @@ def port_of(breakable: Breakable) -> int:
 async def test_everything_about_the_certificate_is_lost_and_no_request_is(
     breakable: Breakable, breakable_world: World
 ) -> None:
-    """Both Secrets deleted under load, one after the other and at once: a new CA is trusted before it is relied on."""
+    """Both Secrets deleted under load, one after the other and at once: a new CA is trusted before it is relied on.
+
+    The last time the operator is killed in the middle of it.
+    """
     world, port = breakable_world, port_of(breakable)
     team_ = await team(world, {"serviceOptions": {"allowedServices": {"nodePort": False}}})
 
@@ -86,6 +89,8 @@ async def test_everything_about_the_certificate_is_lost_and_no_request_is(
             before = await served(port)
             for name in lost:
                 await world.admin.delete(SECRETS, name, NAMESPACE)
+            if len(lost) > 1:
+                await breakable.restart(breakable.platform.operator, kill=True)
 
             async def is_new(before: str = before) -> str | None:
                 try:
