@@ -295,6 +295,20 @@ async def test_the_quota_holds_under_parallel_creates(world: World) -> None:
     await world.eventually(lambda: _made(ada, world.unique("dev")))
 
 
+async def test_the_quota_holds_for_generated_names(world: World) -> None:
+    """Admission may not see the name that a namespace will have; it takes room all the same."""
+    user = world.unique("ada")
+    tenant = await world.tenant(owned_by(user, namespaceOptions={"quota": 3}))
+    ada = await world.user(user)
+    body = namespace(generateName=f"{tenant.metadata.name}-")
+
+    results = await asyncio.gather(*(ada.create(NAMESPACES, body) for _ in range(12)), return_exceptions=True)
+
+    assert sorted(isinstance(each, ForbiddenError) for each in results) == [False] * 3 + [True] * 9
+    selector = f"{labels.TENANT}={tenant.metadata.name}"
+    assert len(await world.listed(NAMESPACES, labelSelector=selector)) == 3
+
+
 async def test_protected_names_and_prefixes(world: World) -> None:
     """N-14, N-15: the tenant's own switch wins over the installation's; the bare name is no prefix."""
     user, base = world.unique("ada"), world.unique("oil")
