@@ -49,11 +49,19 @@ async def kinds_served(world: World, *kinds: str) -> AsyncIterator[None]:
     admin = Plain(world.admin)
     crds = [crd(KINDS[kind], kind) for kind in kinds if kind in KINDS]
     crds += [crd(f"{GATEWAY}/v1", "GatewayClass", "Cluster")] if "GatewayClass" in kinds else []
+    for one in crds:  # An earlier test's may still be going.
+        await world.eventually(lambda one=one: gone(admin, one))  # type: ignore[misc]
     async with standing(admin, *crds):
         for kind in kinds:
             version = KINDS.get(kind, f"{GATEWAY}/v1")
             await world.eventually(lambda version=version, kind=kind: served(admin, version, kind))  # type: ignore[misc]
         yield
+
+
+async def gone(admin: Plain, obj: Json) -> bool:
+    """Return true once there is no such object."""
+    await refused(admin.get(obj), status=404)
+    return True
 
 
 async def served(admin: Plain, version: str, kind: str) -> bool:
@@ -95,7 +103,7 @@ async def test_hostname_rules_for_ingresses(world: World) -> None:
     ]
     team_ = await team(world, {"rules": rules})
     owner, ns = team_.owner, team_.namespace
-    tls = {"tls": [{"hosts": ["a.example", "evil.example"], "secretName": "x"}]}
+    tls: Json = {"tls": [{"hosts": ["a.example", "evil.example"], "secretName": "x"}]}
     allowed = ("is not allowed by namespace rule", "exact: a.example", r"exp: ^.+\.dev\.example$")
 
     await owner.create(ingress(ns, "ok", "a.example", "web.dev.example", tls=[{"hosts": ["a.example"]}]), dry_run=True)

@@ -116,7 +116,7 @@ async def test_audiences(world: World) -> None:
     }
     tiers = ("user", "group", "capsule", "owner", "boss", "nobody", "robot", "all")
     async with world.configured(administrators=[{"kind": "User", "name": "the-boss"}]):
-        found = {}
+        found: dict[str, set[str]] = {}
         for name, (who, _) in everyone.items():
             found[name] = set()
             for tier in tiers:

@@ -88,7 +88,7 @@ async def test_additional_metadata_reaches_services_their_slices_and_pods(world:
     await team_.owner.create(late)
 
     async def late_dressed() -> bool:
-        return extra["labels"].items() <= (await team_.admin.get(late))["metadata"]["labels"].items()
+        return bool(extra["labels"].items() <= (await team_.admin.get(late))["metadata"]["labels"].items())
 
     await world.eventually(late_dressed)
     await team_.owner.patch(late, {"metadata": {"labels": {"k8s.io/custom": None, "clastix.io/custom": "other"}}})
@@ -106,7 +106,7 @@ async def test_what_the_tenant_itself_adds_passes_its_forbidden_lists(world: Wor
     await team_.owner.create(web)
 
     async def added() -> bool:
-        return (await team_.owner.get(web))["metadata"]["labels"].get("acme.io/team") == "oil"
+        return bool((await team_.owner.get(web))["metadata"]["labels"].get("acme.io/team") == "oil")
 
     await world.eventually(added)
     await team_.owner.change(web, lambda o: o["metadata"].setdefault("annotations", {}).update(note="1"))
