@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from typing import Final
 from uuid import uuid4
@@ -25,20 +24,15 @@ from tenantry.operator.routing import Routing
 from tenantry.operator.settings import OperatorSettings
 from tenantry.operator.tools import Tools
 from tenantry.operator.writer import Writer
+from tenantry.tenancy.desired.leadership import candidate, is_foreign
 
 CRD_SECONDS: Final = 5.0
-_OWN_IDENTITY: Final = re.compile("_[0-9a-f]{8}$")
 _log = structlog.get_logger(__name__)
 
 
 def identity_of(process: str) -> str:
     """Return a name for this candidate that no other has; a restarted pod is another candidate."""
-    return f"{process}_{uuid4().hex[:8]}"
-
-
-def is_foreign(holder: str) -> bool:
-    """Return whether a lease's holder is no operator of ours: Capsule's end in a whole UUID (spec 13.20)."""
-    return bool(holder) and _OWN_IDENTITY.search(holder) is None
+    return candidate(process, uuid4().hex[:8])
 
 
 class Operator:

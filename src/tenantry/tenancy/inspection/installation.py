@@ -10,6 +10,7 @@ from typing import Final
 from tenantry.api.crds import crd_manifests
 from tenantry.api.labels import CAPSULE_LEASE
 from tenantry.tenancy.desired import acknowledgement
+from tenantry.tenancy.desired.leadership import is_foreign
 from tenantry.tenancy.inspection.findings import Certificate, Facts, Finding, Webhooks, Workload, fine, note, problem
 from tenantry.tenancy.inspection.summary import ready_condition
 
@@ -129,6 +130,12 @@ def operator_lease(facts: Facts) -> Iterator[Finding]:
             "Operator",
             f"the operator {lease.spec.holder_identity} renewed its lease last at {lease.spec.renew_time}: it is gone",
             step,
+        )
+    elif is_foreign(lease.spec.holder_identity):
+        yield problem(
+            "Operator",
+            f"the lease is held by {lease.spec.holder_identity}, which is no tenantry operator: ours waits",
+            "stop Capsule's controller: the two must never run together",
         )
     else:
         yield fine("Operator", f"{lease.spec.holder_identity} leads")

@@ -35,12 +35,19 @@ def crds(**changes: Any) -> dict[str, CustomResourceDefinition]:
     return {name: each for name, each in {**found, **changes}.items() if each is not None}
 
 
-def lease(name: str, *, seconds_ago: int = 1, seen: int = 50, labels: dict[str, str] | None = None) -> Lease:
+def lease(
+    name: str,
+    *,
+    seconds_ago: int = 1,
+    seen: int = 50,
+    labels: dict[str, str] | None = None,
+    holder: str = "pod_0123abcd",
+) -> Lease:
     return from_plain(
         {
             "metadata": {"name": name, "labels": labels or {}, "annotations": {"tenantry.io/seen-tenants": str(seen)}},
             "spec": {
-                "holderIdentity": name,
+                "holderIdentity": holder,
                 "leaseDurationSeconds": 15,
                 "renewTime": rfc3339_micro(NOW - timedelta(seconds=seconds_ago)),
             },
@@ -162,6 +169,11 @@ ILLNESSES: dict[str, tuple[dict[str, Any], str, str]] = {
         "operator runs",
     ),
     "nobody leads": ({"leases": [WORKER]}, "Operator", "logs deployment/tenantry-operator"),
+    "Capsule leads": (
+        {"leases": [lease(LEADER.metadata.name, holder="capsule-7_3f2504e0-4f89-11d3-9a0c-0305e82c3301"), WORKER]},
+        "Operator",
+        "stop Capsule's controller",
+    ),
     "the leader is gone": ({"leases": [GONE, WORKER]}, "Operator", "logs deployment/tenantry-operator"),
     "no admission": ({"leases": [LEADER]}, "Admission", "tenantry admission disarm"),
     "admission is dead": (
