@@ -116,7 +116,9 @@ async def test_a_rule_status_can_say_no_nonsense_and_decides_nothing(world: Worl
     boss = Plain(world.acting("the-boss", ("system:masters",)))
     bad = config_map(team_.namespace, "x", labels={"bad": "1"})
     async with world.configured(administrators=[{"kind": "User", "name": "the-boss"}]):
-        await world.eventually(lambda: _refused_as(boss.patch(status, wrong), "unable to compile regex"))
+        await world.eventually(
+            lambda: _refused_as(boss.patch(status, wrong), "spec[0].enforce", "unable to compile regex")
+        )
         await boss.delete(status)
         await refused(team_.owner.create(bad), "bad", "denied")
         await world.eventually(lambda: team_.admin.get(status))

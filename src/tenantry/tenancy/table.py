@@ -137,7 +137,7 @@ def _rule_status(request: Request, context: ObjectContext) -> Verdict:
     """Judge the body of a RuleStatus (CN-3); what it says decides nothing, Tenants do."""
     if context.role is Role.CONTROLLER:
         return ALLOWED
-    problems = rule_problems(request.new(RuleStatus).spec)
+    problems = rule_problems(request.new(RuleStatus).spec, path="spec")
     return denied("AdmissionFailed", f"RuleStatus {request.name!r}: {'; '.join(problems)}") if problems else ALLOWED
 
 
