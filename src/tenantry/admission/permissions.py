@@ -30,7 +30,7 @@ NAMESPACE_RULES: Final[tuple[dict[str, Any], ...]] = (
     {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
-        "verbs": ["get", "list", "create", "update", "patch", "delete"],
+        "verbs": ["get", "list", "create", "update", "delete"],
     },
 )
 """Rights in the installation's own namespace, besides :func:`certificate_rule`."""

@@ -15,7 +15,7 @@ CLUSTER_RULES: Final[tuple[dict[str, Any], ...]] = (
     {
         "apiGroups": ["capsule.clastix.io"],
         "resources": ["tenants/status", "tenantowners/status", "capsuleconfigurations/status", "rulestatuses/status"],
-        "verbs": ["update", "patch"],
+        "verbs": ["patch"],
     },
     # To be the Tenant's dependents with blockOwnerDeletion, where the API server checks that.
     {"apiGroups": ["capsule.clastix.io"], "resources": ["tenants/finalizers"], "verbs": ["update"]},
