@@ -130,7 +130,7 @@ async def test_volumes_are_labelled_by_the_namespace_that_claims_them(world: Wor
     async with standing(team_.admin, *volumes, free):
 
         async def labelled() -> bool:
-            found = [(await team_.admin.get(one))["metadata"]["labels"] for one in volumes]
+            found = [(await team_.admin.get(one))["metadata"].get("labels") for one in volumes]
             assert found == [{TENANT: team_.tenant}] * 2 + [{TENANT: team_.tenant, "keep": "me"}]
             return True
 
