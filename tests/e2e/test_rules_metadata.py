@@ -251,3 +251,32 @@ async def test_namespaces_are_ruled_where_they_are_named(world: World) -> None:
         "kubernetes.io/metadata.name": namespace,
     }
     await refused(owner.patch(obj, {"metadata": {"labels": {"acme.io/env": "test"}}}), "not allowed")
+
+
+async def test_managed_metadata_of_namespaces_comes_and_goes_with_the_rule(world: World) -> None:
+    """R-3, N-7: for namespaces that were there before; their owner can't take it off, nor is anything else taken."""
+    team_ = await team(world, {}, labels={"mine": "1"})
+    obj = any_object("v1", "Namespace", team_.namespace)
+    base = {
+        "mine": "1",
+        "capsule.clastix.io/tenant": team_.tenant,
+        "kubernetes.io/metadata.name": team_.namespace,
+    }
+
+    async def has(labels: Json, annotations: Json) -> bool:
+        found = (await team_.owner.get(obj))["metadata"]
+        assert found["labels"] == {**base, **labels}
+        assert found.get("annotations", {}) == annotations
+        return True
+
+    policies: Json = {
+        "labels": {"acme.io/bill": {"managed": "oil"}},
+        "annotations": {"acme.io/note": {"managed": "{{ .tenant.metadata.name }}"}},
+    }
+    await world.edit_tenant(team_.tenant, {"rules": [metadata("allow", "Namespace", **policies)]})
+    wanted = ({"acme.io/bill": "oil"}, {"acme.io/note": team_.tenant})
+    await world.eventually(lambda: has(*wanted))
+    await team_.owner.patch(obj, {"metadata": {"labels": {"acme.io/bill": None}, "annotations": {"acme.io/note": "x"}}})
+    await has(*wanted)
+    await world.edit_tenant(team_.tenant, {"rules": []})
+    await world.eventually(lambda: has({}, {}))
