@@ -92,6 +92,13 @@ MEANINGS: Final = (
         "CapsuleConfiguration",
         ADMISSION,
         "False",
+        "RegistrationFailed",
+        "The API server refused the entries of this configuration; those of before, if any, stand. The message says why.",
+    ),
+    Meaning(
+        "CapsuleConfiguration",
+        ADMISSION,
+        "False",
         "Disarmed",
         "They do not: `tenantry admission disarm` took them off.",
     ),

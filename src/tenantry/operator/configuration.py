@@ -45,11 +45,14 @@ class ConfigurationController:
         if not self._tools.enforcement.is_seen((need,)):
             self._tools.enforcement.wait(self.queue.add, name, (need,))
             return RECHECK_SECONDS
+        admission = self._admission()
+        if admission is not None and admission.observed_generation != stored.metadata.generation:
+            return None  # The entries of this generation are on their way, and it is told when they stand.
         status = configuration_status(
             stored,
             users=capsule_users(stored.spec, self._tools.caches.tenant_owners.values()),
             tenants=(tenant.metadata.name for tenant in self._tools.caches.tenants.values()),
-            admission=self._admission(),
+            admission=admission,
             now=self._tools.now(),
         )
         if status != stored.status:

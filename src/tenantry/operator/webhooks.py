@@ -14,7 +14,7 @@ from tenantry.api.meta import Condition
 from tenantry.api.tenant import Tenant
 from tenantry.foundation.codec import from_plain
 from tenantry.kube.cache import Cache
-from tenantry.kube.errors import AlreadyExistsError
+from tenantry.kube.errors import AlreadyExistsError, ApiError
 from tenantry.kube.queue import WorkQueue
 from tenantry.operator.caches import ADMISSION_SWITCH
 from tenantry.operator.tools import Tools
@@ -73,7 +73,11 @@ class WebhookController:
         joins_only = self._is_held_back(idle)
         if joins_only:
             idle = sorted(set(idle) & self._registered_idle())
-        await self._register(configuration, bundle, idle)
+        try:
+            await self._register(configuration, bundle, idle)
+        except ApiError as error:
+            self._tell("RegistrationFailed", str(error), generation=generation)
+            raise
         self._tell(REGISTERED, "the webhook configurations stand", generation=generation)
         return JOIN_SECONDS if joins_only else None
 
