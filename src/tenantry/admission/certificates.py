@@ -90,6 +90,8 @@ class ServingCertificate:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
+        # The API server resumes no session: tickets would be made for nobody at each handshake.
+        self.context.num_tickets = 0
 
     @property
     def problem(self) -> str | None:
