@@ -93,7 +93,7 @@ MEANINGS: Final = (
         ADMISSION,
         "False",
         "RegistrationFailed",
-        "The API server refused the entries of this configuration; those of before, if any, stand. The message says why.",
+        "The API server refused the entries of this configuration; those of before stand. The message says why.",
     ),
     Meaning(
         "CapsuleConfiguration",
