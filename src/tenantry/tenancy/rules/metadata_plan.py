@@ -11,7 +11,6 @@ from tenantry.api.rules import MetadataPolicy
 from tenantry.tenancy.rules.kinds import KindSelector, Selector, key_selector
 from tenantry.tenancy.rules.matching import Action, Lane, Match, compiled_match
 
-_EMPTY: Final = MetadataPolicy()
 _MEMO_SIZE: Final = 512
 _MEMO_LENGTH: Final = 512
 OWNERSHIP_KEYS: Final = frozenset(
@@ -79,10 +78,11 @@ def key_policies(policies: Mapping[str, MetadataPolicy] | None, action: Action) 
             action=action,
             selector=key_selector(key),
             values=tuple(map(compiled_match, policy.values)),
-            is_about_any_value=policy == _EMPTY,
+            # Typed clients write an empty text for what is unset.
+            is_about_any_value=not (policy.values or policy.required or policy.default or policy.managed),
             is_required=policy.required and action is Action.ALLOW,
-            default=policy.default,
-            managed=policy.managed,
+            default=policy.default or None,
+            managed=policy.managed or None,
         )
 
 

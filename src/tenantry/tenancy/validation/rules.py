@@ -318,7 +318,7 @@ def _key_problems(path: str, key: str, problem_of: Callable[[str], str | None]) 
 
 def _policy_problems(path: str, key: str, policy: MetadataPolicy, kinds: Sequence[str]) -> Iterator[str]:
     yield from _match_problems(f"{path}.values", policy.values)
-    if policy.managed is None:
+    if not policy.managed:
         return
     selector = _selector(key)
     if selector is not None and not selector.is_concrete:

@@ -268,3 +268,14 @@ class TestNamespaces:
             default_labels={"b": "2"},
             default_annotations={"d": "4"},
         )
+
+
+def test_an_empty_text_is_what_typed_clients_write_for_unset(ask: Ask, context: Make) -> None:
+    """Not a value to put on objects; and a policy of nothing else forbids the key as an empty one does."""
+    unset = {"required": False, "values": [], "default": "", "managed": ""}
+    rules = context(rule("deny", labels={"env": unset}))
+    assert mutate(ask("ConfigMap", obj()), rules) == UNCHANGED
+    assert managed_kinds(rules.rules) == ()
+    assert check(ask("ConfigMap", obj({"env": "x"})), rules) == check(
+        ask("ConfigMap", obj({"env": "x"})), context(rule("deny", labels={"env": {}}))
+    )
