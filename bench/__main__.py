@@ -18,6 +18,7 @@ from bench.wire import Door
 from tenantry.controlplane.cluster import ControlPlane
 from tenantry.testing.platform import Platform
 
+QUIET: Final = 0.7
 RESULTS: Final = Path(__file__).parent / "results"
 
 
@@ -78,6 +79,10 @@ def main() -> int:
     if unknown:
         parser.error(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
     report = Report()
+    if report.load > QUIET:
+        say(
+            f"This machine is busy (load {report.load}): counts and CPU still mean something, latencies and rates less."
+        )
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as temporary:
         asyncio.run(run(given.stages or list(STAGES), given.folder or Path(temporary), report))
     say("")

@@ -46,8 +46,8 @@ class Figure:
     def aim(self) -> str:
         """The aim in words; empty where there is none."""
         if self.at_most is not None:
-            return f"<= {_number(self.at_most)}"
-        return f">= {_number(self.at_least)}" if self.at_least is not None else ""
+            return f"<= {number(self.at_most)}"
+        return f">= {number(self.at_least)}" if self.at_least is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,14 @@ class Report:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
+    load: float = field(default_factory=lambda: round(os.getloadavg()[0], 1))
+    """How busy the machine was with other things: processes that wanted a core, on average over a minute."""
 
     @property
     def missed(self) -> list[str]:
         """The figures that missed their aim."""
         return [
-            f"{row.work}: {figure.name} {_number(figure.value)} {figure.unit}, aim {figure.aim}"
+            f"{row.work}: {figure.name} {number(figure.value)} {figure.unit}, aim {figure.aim}"
             for row in self.rows
             for figure in row.figures
             if figure.verdict is Verdict.MISSED
@@ -91,6 +93,7 @@ class Report:
             "seconds": round(self.seconds, 1),
             "machine": {
                 "cores": os.cpu_count(),
+                "load": self.load,
                 "system": f"{platform.system()} {platform.release()} {platform.machine()}",
                 "python": platform.python_version(),
             },
@@ -110,7 +113,7 @@ def table(rows: Sequence[Row], say: Callable[[str], None]) -> None:
     for row in rows:
         say(f"{row.work}{f'   (Capsule: {row.capsule})' if row.capsule else ''}")
         for figure in row.figures:
-            value = f"{_number(figure.value)} {figure.unit}".strip()
+            value = f"{number(figure.value)} {figure.unit}".strip()
             say(f"    {figure.name:<58} {value:>14}   {figure.aim:>9}   {figure.verdict.value}".rstrip())
 
 
@@ -127,7 +130,7 @@ def p99(values: Sequence[float]) -> float:
 _DIGITS: Final = 3
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return *value* with three digits that count."""
     if value == int(value) or abs(value) >= 10 ** (_DIGITS - 1):
         return f"{value:.0f}"
