@@ -21,6 +21,7 @@ from typing import Final, Self
 
 import yaml
 
+from tenantry.controlplane import launcher
 from tenantry.controlplane.binaries.search import find_programs
 from tenantry.controlplane.cluster import ControlPlane
 from tenantry.controlplane.components import KUBECTL, Versions
@@ -164,9 +165,9 @@ class Platform:
         }
         with part.log.open("ab") as log:
             part.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tenantry",
+                # A run that is killed leaves nothing behind.
+                *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
+                *(sys.executable, "-m", "tenantry"),
                 *part.arguments,
                 f"--kubeconfig={self.folder / account}.kubeconfig",
                 f"--configuration-name={self.settings.configuration_name}",
