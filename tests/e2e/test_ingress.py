@@ -71,6 +71,11 @@ async def test_the_default_class_stands_in_also_for_the_clusters_own(world: Worl
     assert "ingressClassName" not in (await team_.owner.create(old, dry_run=True))["spec"]
     given = ingress(team_.namespace, "given", "a.example", ingressClassName=global_)
     await team_.owner.create(given, dry_run=True)
+    await team_.owner.create(none)
+    event = await told(world, team_.namespace, "TenantDefaulted", mine)
+    assert (event["type"], event["action"], event["regarding"]["name"]) == ("Normal", "Mutated", "web")
+    changed = await team_.owner.change(none, lambda o: o["spec"].pop("ingressClassName"))
+    assert changed["spec"]["ingressClassName"] == mine
 
 
 async def test_hostnames_are_allowed_by_name_or_expression(world: World) -> None:
