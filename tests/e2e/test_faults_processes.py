@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 from tenantry.api.tenant import Tenant
 from tenantry.kube.client import Client
@@ -13,7 +15,7 @@ from tenantry.kube.errors import ApiError
 from tenantry.kube.resources import LEASES, LIMIT_RANGES, NAMESPACES, ROLE_BINDINGS, TENANTS
 from tenantry.testing.breakable import Breakable, readiness
 from tenantry.testing.plain import pod, refused, team
-from tenantry.testing.platform import Part
+from tenantry.testing.platform import Part, Platform
 from tenantry.testing.world import World
 
 ALICE = {"owners": [{"kind": "User", "name": "alice"}]}
@@ -85,9 +87,8 @@ async def test_an_operator_killed_again_and_again_finishes_its_work(
     await settled(world, other.tenant, [other.namespace], limits=True)
 
 
-async def seen(world: World, is_so: object, tenant: str, *, seconds: float = 30) -> None:
+async def seen(world: World, is_so: Callable[[list[str]], bool], tenant: str, *, seconds: float = 30) -> None:
     """Wait until the names of the tenant's namespaces satisfy *is_so*."""
-    assert callable(is_so)
 
     async def attempt() -> bool:
         listing = await world.admin.list(NAMESPACES, label_selector=f"capsule.clastix.io/tenant={tenant}")
@@ -212,9 +213,8 @@ async def ended(pids: list[int]) -> bool:
     return True
 
 
-async def judged(world: World, create: object, obj: object) -> None:
+async def judged(world: World, create: Callable[..., Awaitable[object]], obj: Mapping[str, Any]) -> None:
     """Wait until a refusal is admission's own, not for want of it; nothing passes meanwhile."""
-    assert callable(create)
 
     async def attempt() -> bool:
         try:
@@ -222,5 +222,51 @@ async def judged(world: World, create: object, obj: object) -> None:
         except ApiError as error:
             return error.status == 403 and "Never" in error.message
         raise RuntimeError("it passed unjudged")
+
+    await world.eventually(attempt)
+
+
+async def test_admission_is_disarmed_while_nothing_of_ours_runs(breakable: Breakable, breakable_world: World) -> None:
+    """The break-glass needs the API server alone; what comes back up leaves the webhooks off until they are armed."""
+    world, platform = breakable_world, breakable.platform
+    team_ = await team(world, NEVER)
+    wrong = pod(team_.namespace, "wrong", container={"imagePullPolicy": "Always"})
+    for part in (platform.operator, platform.admission):
+        await platform.stop_part(part, kill=True)
+    await refused(team_.owner.create(wrong, dry_run=True), "failed calling webhook", status=500)
+
+    await tenantry(platform, "admission", "disarm")
+    try:
+        await let_through(world, team_.owner.create, wrong)
+        for part in (platform.admission, platform.operator):
+            await platform.run(part)
+            await platform.wait_part(part)
+        # The operator leads and works, and has nothing registered meanwhile.
+        await world.edit_tenant(team_.tenant, LIMITS)
+        await team_.owner.create(wrong, dry_run=True)
+    finally:
+        await tenantry(platform, "admission", "arm")
+
+    async def is_judged() -> bool:
+        await refused(team_.owner.create(wrong, dry_run=True), "Never")
+        return True
+
+    await world.eventually(is_judged)
+
+
+async def tenantry(platform: Platform, *arguments: str) -> None:
+    """Run one of the user's commands as the administrator."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tenantry", *arguments, f"--kubeconfig={platform.plane.kubeconfig}"
+    )
+    assert await process.wait() == 0
+
+
+async def let_through(world: World, create: Callable[..., Awaitable[object]], obj: Mapping[str, Any]) -> None:
+    """Wait until the API server has read that nobody is to be asked."""
+
+    async def attempt() -> bool:
+        await create(obj, dry_run=True)
+        return True
 
     await world.eventually(attempt)
