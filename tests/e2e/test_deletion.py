@@ -46,24 +46,10 @@ async def tenant_is(world: World, name: str, size: int, finalizers: list[str]) -
     await world.eventually(is_so)
 
 
-async def test_the_finalizer_follows_the_namespaces_of_a_living_tenant(world: World) -> None:
-    """14.1: then size 0 and the finalizer is removed."""
-    tenant, ada = await owned(world)
-    await tenant_is(world, tenant, 0, [])
-    name = await world.namespace(ada, tenant)
-    await tenant_is(world, tenant, 1, [FINALIZER])
-
-    async def deleted() -> bool:
-        await ada.delete(NAMESPACES, name)
-        return True
-
-    await world.eventually(deleted)
-    await tenant_is(world, tenant, 0, [])
-
-
 async def test_a_terminating_namespace_keeps_its_bindings(world: World) -> None:
-    """14.1: we take none away; the tenant counts it and keeps its finalizer until it is gone."""
+    """14.1: we take none away; the tenant counts it and keeps its finalizer until it is gone, and no longer."""
     tenant, ada = await owned(world)
+    await tenant_is(world, tenant, 0, [])
     name = await world.namespace(ada, tenant)
 
     async def bound() -> bool:
@@ -97,13 +83,15 @@ async def test_a_terminating_namespace_keeps_its_bindings(world: World) -> None:
 
 
 async def test_a_deleted_tenant_takes_its_namespaces_and_no_others(world: World) -> None:
-    """R-2: Terminating is told; a namespace that merely carries the label stays."""
+    """R-2: Terminating is told; what merely carries the label stays, and others' finalizers are theirs to take off."""
     tenant, ada = await owned(world)
     names = [await world.namespace(ada, tenant) for _ in range(2)]
     lookalike = world.unique("lookalike")
     await world.admin.create(NAMESPACES, {"metadata": {"name": lookalike, "labels": {labels.TENANT: tenant}}})
     await tenant_is(world, tenant, 2, [FINALIZER])
     await world.admin.patch(NAMESPACES, names[0], patch=HOLD, kind="merge")
+    theirs = HOLD["metadata"]["finalizers"]
+    await world.admin.patch(TENANTS, tenant, patch={"metadata": {"finalizers": [FINALIZER, *theirs]}}, kind="merge")
 
     await world.admin.delete(TENANTS, tenant)
 
@@ -115,10 +103,12 @@ async def test_a_deleted_tenant_takes_its_namespaces_and_no_others(world: World)
 
     await world.eventually(told)
     await gone(world, NAMESPACES, names[1])
-    await tenant_is(world, tenant, 1, [FINALIZER])
+    await tenant_is(world, tenant, 1, [FINALIZER, *theirs])
     await world.admin.patch(NAMESPACES, names[0], patch=RELEASE, kind="merge")
-    await gone(world, TENANTS, tenant)
     await gone(world, NAMESPACES, names[0])
+    await tenant_is(world, tenant, 0, theirs)
+    await world.admin.patch(TENANTS, tenant, patch=RELEASE, kind="merge")
+    await gone(world, TENANTS, tenant)
     metadata = (await world.stored(NAMESPACES, lookalike))["metadata"]
     assert "deletionTimestamp" not in metadata
     await world.admin.delete(NAMESPACES, lookalike)
@@ -127,21 +117,6 @@ async def test_a_deleted_tenant_takes_its_namespaces_and_no_others(world: World)
 async def test_an_empty_tenant_goes_at_once(world: World) -> None:
     tenant, _ = await owned(world)
     await world.admin.delete(TENANTS, tenant)
-    await gone(world, TENANTS, tenant)
-
-
-async def test_others_finalizers_hold_a_tenant(world: World) -> None:
-    """Ours goes with the last namespace; what others put there is theirs to take off."""
-    tenant, ada = await owned(world)
-    name = await world.namespace(ada, tenant)
-    await tenant_is(world, tenant, 1, [FINALIZER])
-    await world.admin.patch(
-        TENANTS, tenant, patch={"metadata": {"finalizers": [FINALIZER, "e2e.example/hold"]}}, kind="merge"
-    )
-    await world.admin.delete(TENANTS, tenant)
-    await gone(world, NAMESPACES, name)
-    await tenant_is(world, tenant, 0, ["e2e.example/hold"])
-    await world.admin.patch(TENANTS, tenant, patch=RELEASE, kind="merge")
     await gone(world, TENANTS, tenant)
 
 
