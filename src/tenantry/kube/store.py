@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -50,7 +50,7 @@ class Store(Generic[T]):
         """What the server sent up to: everything older is known."""
         self._objects: dict[Key, T] = {}
         self._index_functions = dict(indexes or {})
-        self._indexes: dict[str, dict[str, set[Key]]] = {name: {} for name in self._index_functions}
+        self._indexes: dict[str, dict[str, _Keys]] = {name: {} for name in self._index_functions}
         self._deleted_uids: dict[Key, str] = {}
         self._subscribers: list[Callable[[Change[T]], None]] = []
 
@@ -197,12 +197,13 @@ class Store(Generic[T]):
             return
         index = self._indexes[name]
         for value in before - after:
-            keys = index[value]
-            keys.discard(key)
-            if not keys:
+            left = _without(index[value], key)
+            if left:
+                index[value] = left
+            else:
                 del index[value]
         for value in after - before:
-            index.setdefault(value, set()).add(key)
+            index[value] = _with(index.get(value, ()), key)
 
     def _notify(self, change: Change[T]) -> None:
         for callback in self._subscribers:
@@ -210,3 +211,22 @@ class Store(Generic[T]):
                 callback(change)
             except Exception:  # noqa: BLE001 - a subscriber's bug must not end the watch
                 _log.exception("cache.subscriber_failed")
+
+
+_Keys = tuple[Key, ...] | set[Key]
+"""A tuple while they are few: most values have one or two, and a set takes four times as much memory."""
+_FEW: Final = 8
+
+
+def _with(keys: _Keys, key: Key) -> _Keys:
+    if isinstance(keys, set):
+        keys.add(key)
+        return keys
+    return (*keys, key) if len(keys) < _FEW else {*keys, key}
+
+
+def _without(keys: _Keys, key: Key) -> _Keys:
+    if isinstance(keys, set):
+        keys.discard(key)
+        return keys
+    return tuple(each for each in keys if each != key)

@@ -193,6 +193,22 @@ def test_indexes_follow_the_objects() -> None:
     assert store.by_index("data", "x") == []
 
 
+def test_an_index_value_may_have_many_objects() -> None:
+    """However they come and go, and whether few or many are left."""
+    store: Store[ConfigMap] = Store({"data": _by_data})
+    for number in range(30):
+        store.put(_map(f"m{number}", number + 1, data="x"))
+    assert len(store.by_index("data", "x")) == 30
+
+    for number in range(28):
+        store.drop(_map(f"m{number}", 100 + number))
+    assert sorted(obj.metadata.name for obj in store.by_index("data", "x")) == ["m28", "m29"]
+
+    for number in (28, 29):
+        store.drop(_map(f"m{number}", 200 + number))
+    assert store.by_index("data", "x") == []
+
+
 def test_a_failing_subscriber_or_index_stops_nothing() -> None:
     def broken(_: object) -> list[str]:
         raise RuntimeError("bug")
