@@ -10,6 +10,8 @@ import msgspec
 T = TypeVar("T")
 
 field = msgspec.field
+replaced = msgspec.structs.replace
+"""Returns a copy of a struct with some fields changed."""
 Raw = msgspec.Raw
 """Bytes of a JSON value that nobody has parsed yet."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ class EventRecorder:
         self._group_limit = per_group_limit
         self._group_seconds = per_group_seconds
         self._windows: dict[str, tuple[float, int]] = {}
-        self._series: OrderedDict[tuple[object, ...], _Series] = OrderedDict()
+        self._series: OrderedDict[bytes, _Series] = OrderedDict()
         self.dropped = 0
         """How many notes were lost: queue full, limit reached, or refused by the server."""
 
@@ -202,15 +203,17 @@ class EventRecorder:
         series.written, series.written_at = count, now
 
 
-def _series_key(note: EventNote) -> tuple[object, ...]:
+def _series_key(note: EventNote) -> bytes:
+    """Return a digest of what repetitions have in common: thousands of notes in full would be megabytes."""
     # The resource version and the audit annotations differ between repetitions of the same thing.
     regarding = note.regarding
-    return (
+    parts = (
         note.namespace,
         (regarding.api_version, regarding.kind, regarding.namespace, regarding.name, regarding.uid),
         (note.related.kind, note.related.name, note.related.uid) if note.related is not None else None,
         (note.type, note.action, note.reason, note.note),
     )
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
 
 
 def _event_name(regarding: str, microseconds: int, salt: int) -> str:

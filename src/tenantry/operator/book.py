@@ -61,7 +61,8 @@ class TenantBook:
     def members(self, tenant: Tenant) -> list[ObjectMeta]:
         """Return the tenant's namespaces, terminating ones too, in no particular order."""
         found = (held.metadata for held in self._caches.namespaces.by_index(BY_TENANT, tenant.metadata.name))
-        return [each for each in found if self.tenant_of(each) is tenant]
+        uid = tenant.metadata.uid
+        return [each for each in found if (owner := self.tenant_of(each)) is not None and owner.metadata.uid == uid]
 
     def facts(self, tenant: Tenant) -> TenantFacts:
         """Return *tenant* with its effective owners and promotions."""

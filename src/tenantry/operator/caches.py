@@ -90,7 +90,7 @@ class Caches:
         add = self._adder(client)
         by_namespace = {BY_NAMESPACE: _namespace}
         pool = Pool()
-        self.tenants = add(kinds.TENANTS)
+        self.tenants = add(kinds.TENANTS, transform=pool.tenant)
         self.tenant_owners = add(kinds.TENANT_OWNERS)
         self.configurations = add(kinds.CONFIGURATIONS, field_selector=f"metadata.name={settings.configuration_name}")
         self.namespaces: Cache[PartialObject] = add(

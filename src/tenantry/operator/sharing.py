@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 from tenantry.api.core import LimitRange, NetworkPolicy, ResourceQuota, RoleBinding
 from tenantry.api.meta import ObjectMeta, PartialObject
 from tenantry.api.rule_status import RuleStatus, RuleStatusStatus
-from tenantry.foundation.codec import encode
+from tenantry.api.tenant import Tenant
+from tenantry.foundation.codec import encode, replaced
 
 T = TypeVar("T")
 _LIMIT: Final = 50_000
@@ -60,6 +61,21 @@ class Pool:
     def partial(self, obj: PartialObject) -> PartialObject:
         """As :meth:`metadata`, of an object held for its metadata."""
         return PartialObject(metadata=self.metadata(obj.metadata))
+
+    def tenant(self, obj: Tenant) -> Tenant:
+        """Share what a status says of every namespace, and the names that it says twice."""
+        status = obj.status
+        names = {name: name for name in status.namespaces}
+        spaces = tuple(
+            replaced(
+                space,
+                name=names.get(space.name, space.name),
+                conditions=self.value(space.conditions),
+                metadata=self._first(encode(space.metadata), space.metadata),
+            )
+            for space in status.spaces
+        )
+        return replaced(obj, status=replaced(status, spaces=spaces, classes=self.value(status.classes)))
 
     def role_binding(self, obj: RoleBinding) -> RoleBinding:
         """Share all but the metadata's own."""

@@ -16,7 +16,7 @@ from tenantry.api.meta import PartialObject
 from tenantry.api.tenant import Tenant
 from tenantry.cli.operator import duration_seconds
 from tenantry.foundation.clock import SystemClock
-from tenantry.foundation.codec import from_plain
+from tenantry.foundation.codec import decode, encode, from_plain
 from tenantry.foundation.errors import ConfigurationError
 from tenantry.kube.client import Client
 from tenantry.kube.config import ClusterConfig
@@ -148,6 +148,31 @@ def test_equal_parts_are_one_object() -> None:
     assert first == made("one").__class__(
         metadata=pool.metadata(made("one").metadata), role_ref=first.role_ref, subjects=made("one").subjects
     )
+
+
+def test_tenants_share_what_their_statuses_say_over_and_over() -> None:
+    """And say the same as before."""
+
+    def made(name: str) -> Tenant:
+        spaces = [
+            {"name": f"{name}-{each}", "uid": f"{name}{each}", "conditions": CONDITIONS, "metadata": {}}
+            for each in range(2)
+        ]
+        status = {
+            "namespaces": [f"{name}-0", f"{name}-1"],
+            "spaces": spaces,
+            "classes": {"priority": ["system-cluster-critical"]},
+        }
+        return decode(encode({"metadata": {"name": name, "uid": name}, "status": status}), Tenant)
+
+    pool = Pool()
+    first, second = (pool.tenant(made(name)).status for name in ("oil", "gas"))
+
+    assert (first, second) == (made("oil").status, made("gas").status)
+    assert first.spaces[0].conditions is second.spaces[1].conditions
+    assert first.spaces[0].metadata is second.spaces[1].metadata
+    assert first.spaces[0].name is first.namespaces[0]
+    assert first.classes is second.classes
 
 
 CONDITIONS = [{"type": "Ready", "status": "True", "reason": "Succeeded"}]
