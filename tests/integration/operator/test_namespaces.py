@@ -435,8 +435,10 @@ async def test_a_rule_that_can_t_be_rendered_is_told_and_not_shown_as_in_force(w
 
 
 @pytest.mark.usefixtures("running")
-async def test_an_expression_that_does_not_compile_harms_nobody_else(world: Any) -> None:
-    """D-13, D-16: it got past validation, say while admission was away; everything else goes on."""
+async def test_an_expression_that_does_not_compile_harms_nobody_else(
+    world: Any, eventually: Callable[..., Awaitable[None]]
+) -> None:
+    """D-13, D-16: it got past validation, say while admission was away; the Tenant says so, everything else goes on."""
     broken = await world.tenant(
         storageClasses={"allowedRegex": "("},
         containerRegistries={"allowedRegex": "["},
@@ -447,7 +449,13 @@ async def test_an_expression_that_does_not_compile_harms_nobody_else(world: Any)
     await world.namespace(sound)
 
     await world.ready(sound)
-    await world.ready(broken)
+
+    async def is_told() -> bool:
+        conditions = {each.type: each for each in (await world.stored(broken)).status.conditions}
+        ready = conditions.get("Ready")
+        return ready is not None and (ready.status, ready.reason) == ("False", "Failed") and "(" in ready.message
+
+    await eventually(is_told)
 
 
 @pytest.mark.usefixtures("running")
