@@ -80,4 +80,4 @@ def test_tls_buffers_are_made_small_and_never_larger(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(protocol, "max_size", 1024)
     memory.use_little_memory()
 
-    assert (small, protocol.max_size) == (17 * 1024, 1024)
+    assert (small, protocol.max_size) == (8 * 1024, 1024)
