@@ -6,12 +6,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import click
+
+from tenantry.cli import process_options
 
 _WORKER_COMMAND: Final = (sys.executable, "-c", "from tenantry.cli.main import main; main()")
 _IGNORED: Final = (
@@ -27,33 +28,6 @@ _IGNORED: Final = (
 )
 _IGNORED_SWITCHES: Final = ("--enable-leader-election", "--enable-http2", "--enable-pprof", "--zap-devel")
 
-_namespace = click.option(
-    "--namespace",
-    envvar="NAMESPACE",
-    default="capsule-system",
-    show_default=True,
-    show_envvar=True,
-    help="Of the installation: leases, certificate, switch.",
-)
-_kubeconfig = click.option(
-    "--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG, the pod's own or ~/.kube/config."
-)
-_context = click.option("--context", help="Of the kubeconfig.")
-
-
-def _ignored(command: Callable[..., None]) -> Callable[..., None]:
-    """Add Capsule's flags that mean nothing here: manifests that set them go on working."""
-    for flag in _IGNORED:
-        command = click.option(flag, hidden=True, expose_value=False, callback=_warn)(command)
-    for flag in _IGNORED_SWITCHES:
-        command = click.option(flag, is_flag=True, hidden=True, expose_value=False, callback=_warn)(command)
-    return command
-
-
-def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
-    if value not in (None, False):
-        click.echo(f"warning: {param.opts[0]} means nothing to tenantry admission and is ignored", err=True)
-
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -66,7 +40,7 @@ def admission(context: click.Context) -> None:
 
 
 @admission.command()
-@_namespace
+@process_options.namespace
 @click.option(
     "--service-account",
     envvar="SERVICE_ACCOUNT",
@@ -83,7 +57,7 @@ def admission(context: click.Context) -> None:
     show_envvar=True,
     help="This one's; the same.",
 )
-@click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
+@process_options.configuration_name
 @click.option("--webhook-host", help="Address to listen on.  [default: all]")
 @click.option(
     "--webhook-port", type=click.IntRange(0, 65535), default=9443, show_default=True, help="Where reviews are answered."
@@ -96,19 +70,19 @@ def admission(context: click.Context) -> None:
 @click.option("--webhook-cert-name", default="tls.crt", show_default=True, help="File of the certificate there.")
 @click.option("--webhook-cert-key", default="tls.key", show_default=True, help="File of its key there.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the port.")
-@click.option("--metrics-addr", default=":8080", show_default=True, help="Where /metrics is served; 0 for nowhere.")
-@click.option("--health-addr", default=":10080", show_default=True, help="Where /healthz and /readyz are served.")
+@process_options.metrics_address
+@process_options.health_address
 @click.option(
     "--shutdown-delay",
     type=click.FloatRange(0, 20),
     help="Seconds to go on answering after SIGTERM.  [default: 5 in a pod, else 0]",
 )
-@click.option("--log-level", "--zap-log-level", default="info", show_default=True, help="debug, info, warning, error.")
-@_kubeconfig
-@_context
+@process_options.log_level
+@process_options.kubeconfig
+@process_options.context
 @click.option("--worker-index", type=int, hidden=True, default=0)
 @click.option("--status-folder", type=click.Path(path_type=Path), hidden=True)
-@_ignored
+@process_options.ignored(_IGNORED, _IGNORED_SWITCHES, by="tenantry admission")
 def serve(**given: Any) -> None:
     """Answer reviews until SIGTERM; any number of replicas answer side by side."""
     if given["status_folder"] is not None:
@@ -169,9 +143,9 @@ def _process(given: dict[str, Any]) -> Any:
 
 
 @admission.command()
-@_namespace
-@_kubeconfig
-@_context
+@process_options.namespace
+@process_options.kubeconfig
+@process_options.context
 def disarm(namespace: str, kubeconfig: str | None, context: str | None) -> None:
     """Take the webhooks off, and keep them off: writes pass unjudged until `arm`.
 
@@ -185,9 +159,9 @@ def disarm(namespace: str, kubeconfig: str | None, context: str | None) -> None:
 
 
 @admission.command()
-@_namespace
-@_kubeconfig
-@_context
+@process_options.namespace
+@process_options.kubeconfig
+@process_options.context
 def arm(namespace: str, kubeconfig: str | None, context: str | None) -> None:
     """Undo `disarm`: the operator registers the webhooks again, once an admission server is ready."""
     from tenantry.wiring.admission_switch import arm_admission  # noqa: PLC0415

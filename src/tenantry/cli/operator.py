@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
+from tenantry.cli import process_options
 from tenantry.foundation.errors import ConfigurationError
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -60,29 +60,8 @@ def duration_seconds(text: str) -> float | None:
     return seconds if text else None
 
 
-def _ignored(command: Callable[..., None]) -> Callable[..., None]:
-    """Add Capsule's flags that mean nothing here: manifests that set them go on working."""
-    for flag in _IGNORED:
-        command = click.option(flag, hidden=True, expose_value=False, callback=_warn)(command)
-    for flag in _IGNORED_SWITCHES:
-        command = click.option(flag, is_flag=True, hidden=True, expose_value=False, callback=_warn)(command)
-    return command
-
-
-def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
-    if value not in (None, False):
-        click.echo(f"warning: {param.opts[0]} means nothing to tenantry and is ignored", err=True)
-
-
 @click.command()
-@click.option(
-    "--namespace",
-    envvar="NAMESPACE",
-    default="capsule-system",
-    show_default=True,
-    show_envvar=True,
-    help="Of the installation: leases, certificate, switch.",
-)
+@process_options.namespace
 @click.option(
     "--service-account",
     envvar="SERVICE_ACCOUNT",
@@ -99,10 +78,10 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
     show_envvar=True,
     help="Admission's; the same.",
 )
-@click.option("--configuration-name", default="default", show_default=True, help="Of the CapsuleConfiguration.")
+@process_options.configuration_name
 @click.option("--service-name", default="capsule-webhook-service", show_default=True, help="Of admission's Service.")
-@click.option("--metrics-addr", default=":8080", show_default=True, help="Where /metrics is served; 0 for nowhere.")
-@click.option("--health-addr", default=":10080", show_default=True, help="Where /healthz and /readyz are served.")
+@process_options.metrics_address
+@process_options.health_address
 @click.option(
     "--enable-leader-election/--disable-leader-election",
     default=True,
@@ -136,10 +115,10 @@ def _warn(_: click.Context, param: click.Parameter, value: object) -> None:
     is_flag=True,
     help="Strip finalizers in namespaces that keep a Tenant's deletion waiting. Needs rights on everything.",
 )
-@click.option("--log-level", "--zap-log-level", default="info", show_default=True, help="debug, info, warning, error.")
-@click.option("--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG, the pod's own or ~/.kube/config.")
-@click.option("--context", help="Of the kubeconfig.")
-@_ignored
+@process_options.log_level
+@process_options.kubeconfig
+@process_options.context
+@process_options.ignored(_IGNORED, _IGNORED_SWITCHES, by="tenantry")
 def operator(**given: Any) -> None:
     """Run the controllers until SIGTERM; one leads, any number stand by."""
     # Imported here: `tenantry operator --help` needs neither caches nor an HTTP server.
