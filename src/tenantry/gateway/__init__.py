@@ -1,0 +1,1 @@
+"""The gateway: one door to the Kubernetes API that knows who comes through it."""

@@ -1,0 +1,41 @@
+"""The gateway's private folder: which file and socket is where; mode 0700, one a process, gone with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFolder:
+    """Paths below one folder; making it is the caller's."""
+
+    root: Path
+    """Short: a Unix socket's path has 107 bytes."""
+
+    @property
+    def secret(self) -> Path:
+        """The word that the data plane shows to Python, made at start; hex."""
+        return self.root / "secret"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Envoy's administration."""
+        return self.root / "admin.sock"
+
+    def python_socket(self, cluster: str) -> Path:
+        """Where Python answers for a cluster."""
+        return self.root / f"{cluster}.py.sock"
+
+    def stream_socket(self, cluster: str) -> Path:
+        """Where the relay of long-running requests listens."""
+        return self.root / f"{cluster}.st.sock"
+
+    def upstream_socket(self, cluster: str) -> Path:
+        """Where Envoy takes back what the relay passes on: credential and upstream TLS are its own."""
+        return self.root / f"{cluster}.up.sock"
+
+    @property
+    def envoy(self) -> Path:
+        """Envoy's configuration: bootstrap, listeners, clusters, scripts, secrets."""
+        return self.root / "envoy"
