@@ -26,7 +26,7 @@ class UserSpec(Model):
     """Its name; a ServiceAccount is written ``system:serviceaccount:<namespace>:<name>``."""
 
 
-class ProxySetting(Model):
+class ProxyOperations(Model):
     """What an owner may do with cluster-scoped kinds through the gateway."""
 
     kind: Annotated[str, Schema(required=True, enum=PROXIED_KINDS)] = ""
@@ -44,7 +44,7 @@ class OwnerSpec(UserSpec):
     """Labels of those RoleBindings."""
     annotations: dict[str, str] | None = None
     """Annotations of those RoleBindings."""
-    proxy_settings: tuple[ProxySetting, ...] = ()
+    proxy_settings: tuple[ProxyOperations, ...] = ()
     """What the owner may do with cluster-scoped kinds through the gateway."""
 
 
