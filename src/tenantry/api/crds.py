@@ -9,6 +9,7 @@ from tenantry.api.configuration import CapsuleConfiguration
 from tenantry.api.docstrings import struct_doc
 from tenantry.api.meta import CAPSULE_GROUP, CAPSULE_VERSION
 from tenantry.api.openapi import JSON, field_schema, fields
+from tenantry.api.proxy import PROXY_VERSION, GlobalProxySettings, ProxySetting
 from tenantry.api.rule_status import RuleStatus
 from tenantry.api.tenant import Tenant
 from tenantry.api.tenant_owner import TenantOwner
@@ -37,6 +38,7 @@ class Kind:
 
     type: type[Model]
     plural: str
+    version: str = CAPSULE_VERSION
     is_namespaced: bool = False
     short_names: tuple[str, ...] = ()
     columns: tuple[Column, ...]
@@ -89,6 +91,19 @@ KINDS: Final = (
         is_namespaced=True,
         columns=(_READY_COLUMN, _message_column("Message"), _AGE_COLUMN),
     ),
+    Kind(
+        type=GlobalProxySettings,
+        plural="globalproxysettings",
+        version=PROXY_VERSION,
+        columns=(_READY_COLUMN, _AGE_COLUMN),
+    ),
+    Kind(
+        type=ProxySetting,
+        plural="proxysettings",
+        version=PROXY_VERSION,
+        is_namespaced=True,
+        columns=(_READY_COLUMN, _AGE_COLUMN),
+    ),
 )
 """The kinds that are served, in the order in which they are applied."""
 
@@ -123,7 +138,7 @@ def _manifest(kind: Kind) -> JSON:
             "scope": "Namespaced" if kind.is_namespaced else "Cluster",
             "versions": [
                 {
-                    "name": CAPSULE_VERSION,
+                    "name": kind.version,
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": _root_schema(kind)},

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_origin
 
 from tenantry.api.crds import KINDS, Kind
 from tenantry.api.docstrings import struct_doc
-from tenantry.api.meta import CAPSULE_API_VERSION
+from tenantry.api.meta import CAPSULE_API_VERSION, CAPSULE_GROUP, CAPSULE_VERSION
 from tenantry.api.openapi import Field, bare, fields, is_struct, structs_in
 from tenantry.api.schema import UNSET, Schema
 from tenantry.foundation.codec import Model
@@ -21,8 +21,8 @@ _SCALARS: Final = {str: "string", bool: "boolean", int: "integer", Any: "any"}
 _HEAD: Final = f"""\
 # Fields
 
-This page is for whoever writes manifests: every field of every kind that is served, in `{CAPSULE_API_VERSION}`.
-Generated from the types: change a docstring in `src/tenantry/api`, not this page. Fields with a default are filled in
+This page is for whoever writes manifests: every field of every kind that is served, in `{CAPSULE_API_VERSION}`
+where no other version is named. Generated from the types: change a docstring in `src/tenantry/api`, not this page. Fields with a default are filled in
 by the API server. Expressions are [RE2](https://github.com/google/re2/wiki/Syntax) and match where they are *found*;
 anchor them with `^` and `$`.
 """
@@ -61,7 +61,8 @@ def structs_below(struct: type[Model]) -> list[type[Model]]:
 def _kind_section(kind: Kind) -> str:
     scope = "Namespaced" if kind.is_namespaced else "Cluster-scoped"
     short = "".join(f", short name `{name}`" for name in kind.short_names)
-    return f"## {kind.name}\n\n{struct_doc(kind.type)} {scope}{short}.\n\n{_table(kind.type)}"
+    version = "" if kind.version == CAPSULE_VERSION else f", in `{CAPSULE_GROUP}/{kind.version}`"
+    return f"## {kind.name}\n\n{struct_doc(kind.type)} {scope}{short}{version}.\n\n{_table(kind.type)}"
 
 
 def _table(struct: type[Model]) -> str:

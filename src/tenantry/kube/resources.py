@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tenantry.api import core, workloads
 from tenantry.api.configuration import CapsuleConfiguration
 from tenantry.api.meta import CAPSULE_GROUP, CAPSULE_VERSION, ObjectMeta, PartialObject
+from tenantry.api.proxy import PROXY_VERSION, GlobalProxySettings, ProxySetting
 from tenantry.api.rule_status import RuleStatus
 from tenantry.api.tenant import Tenant
 from tenantry.api.tenant_owner import TenantOwner
@@ -99,6 +100,10 @@ CONFIGURATIONS = _cluster_wide(
     CAPSULE_GROUP, CAPSULE_VERSION, "capsuleconfigurations", "CapsuleConfiguration", CapsuleConfiguration
 )
 RULE_STATUSES = _namespaced(CAPSULE_GROUP, CAPSULE_VERSION, "rulestatuses", "RuleStatus", RuleStatus)
+GLOBAL_PROXY_SETTINGS = _cluster_wide(
+    CAPSULE_GROUP, PROXY_VERSION, "globalproxysettings", "GlobalProxySettings", GlobalProxySettings
+)
+PROXY_SETTINGS = _namespaced(CAPSULE_GROUP, PROXY_VERSION, "proxysettings", "ProxySetting", ProxySetting)
 
 NAMESPACES = _cluster_wide("", "v1", "namespaces", "Namespace", core.Namespace)
 NODES = _cluster_wide("", "v1", "nodes", "Node", core.Node)

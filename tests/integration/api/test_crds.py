@@ -202,6 +202,8 @@ def test_short_names_and_scopes(kubectl: Kubectl) -> None:
 
     assert sorted(line.split() for line in listed.splitlines()) == [
         ["capsuleconfigurations", "capsule.clastix.io/v1beta2", "false", "CapsuleConfiguration"],
+        ["globalproxysettings", "capsule.clastix.io/v1beta1", "false", "GlobalProxySettings"],
+        ["proxysettings", "capsule.clastix.io/v1beta1", "true", "ProxySetting"],
         ["rulestatuses", "capsule.clastix.io/v1beta2", "true", "RuleStatus"],
         ["tenantowners", "to", "capsule.clastix.io/v1beta2", "false", "TenantOwner"],
         ["tenants", "tnt", "capsule.clastix.io/v1beta2", "false", "Tenant"],
