@@ -22,9 +22,9 @@ _HEAD: Final = f"""\
 # Fields
 
 This page is for whoever writes manifests: every field of every kind that is served, in `{CAPSULE_API_VERSION}`
-where no other version is named. Generated from the types: change a docstring in `src/tenantry/api`, not this page. Fields with a default are filled in
-by the API server. Expressions are [RE2](https://github.com/google/re2/wiki/Syntax) and match where they are *found*;
-anchor them with `^` and `$`.
+where no other version is named. Generated from the types: change a docstring in `src/tenantry/api`, not this page.
+Fields with a default are filled in by the API server. Expressions are
+[RE2](https://github.com/google/re2/wiki/Syntax) and match where they are *found*; anchor them with `^` and `$`.
 """
 
 
