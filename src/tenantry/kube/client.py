@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from tenantry.foundation.codec import DecodeError, decode, encode
 from tenantry.kube.config import ClusterConfig, Impersonation
-from tenantry.kube.discovery import ApiCatalog
+from tenantry.kube.discovery import ApiCatalog, ApiResource
 from tenantry.kube.errors import UndecodableError
 from tenantry.kube.listing import Listing, fetch_all, list_version
 from tenantry.kube.requests import encode_body, given, identity, impersonation_headers, url_of, write_query
@@ -336,6 +336,10 @@ class Client:
     async def api_resources(self, group_version: str) -> frozenset[str]:
         """Return the plurals (subresources as ``pods/log``) that ``group/version`` serves; asked again after 30 s."""
         return await self._catalog.plurals(group_version)
+
+    async def api_resource(self, group_version: str, plural: str) -> ApiResource | None:
+        """Return how the server describes a kind; None where it is not served (asked again after a second)."""
+        return await self._catalog.resource(group_version, plural)
 
     async def has_api(self, resource: Resource[T]) -> bool:
         """Return whether the server serves the kind in this version."""

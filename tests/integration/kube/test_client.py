@@ -397,6 +397,18 @@ async def test_an_api_that_is_not_served_is_told_apart(admin: Client) -> None:
     assert "pods/log" in await admin.api_resources("v1")
 
 
+async def test_a_kind_is_described_as_the_server_serves_it(admin: Client) -> None:
+    pods = await admin.api_resource("v1", "pods")
+    nodes = await admin.api_resource("v1", "nodes")
+
+    assert pods is not None
+    assert nodes is not None
+    assert (pods.kind, pods.namespaced, "watch" in pods.verbs) == ("Pod", True, True)
+    assert (nodes.kind, nodes.namespaced, "watch" in nodes.verbs) == ("Node", False, True)
+    assert await admin.api_resource("v1", "unicorns") is None
+    assert await admin.api_resource("unicorns.example.org/v1", "unicorns") is None
+
+
 async def test_a_watch_yields_changes_as_they_happen(admin: Client, namespace: str) -> None:
     version = (await admin.list(CONFIG_MAPS, namespace)).resource_version
     await admin.create(CONFIG_MAPS, _map("a", namespace, k="1"))
