@@ -91,9 +91,9 @@ class Authority:
             if not _is_fresh_file(self.proxy_certificate_file, now):
                 _write_pair(self.client(now, FRONT_PROXY), self.proxy_certificate_file, self.proxy_key_file)
 
-    def server(self, now: datetime) -> KeyPair:
-        """Return a certificate for the API server on the loopback address."""
-        names: list[x509.GeneralName] = [x509.DNSName(name) for name in SERVER_NAMES]
+    def server(self, now: datetime, more: Sequence[str] = ()) -> KeyPair:
+        """Return a certificate for a server on the loopback address: the API server's names, and *more*."""
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in (*SERVER_NAMES, *more)]
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in SERVER_ADDRESSES]
         return self._sign(now, _name("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, names)
 

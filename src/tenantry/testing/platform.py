@@ -146,12 +146,12 @@ class Platform:
 
     async def install(self) -> None:
         """Apply the manifests; safe to run again."""
-        await self._apply(["crds"])
+        await self.apply_output(["crds"])
         await self._wait_for_definitions()
         url = self.settings.webhook_url or ""
-        await self._apply(["manifests", "--skip-crds", f"--webhook-url={url}"])
+        await self.apply_output(["manifests", "--skip-crds", f"--webhook-url={url}"])
         for account in (self.settings.operator_account, self.settings.admission_account):
-            await self._write_kubeconfig(account)
+            await self.write_kubeconfig(account)
 
     async def run(self, part: Part) -> None:
         """Start *part*; its log goes on where it was."""
@@ -191,7 +191,7 @@ class Platform:
         Raises:
             PlatformError: It ended, or is not ready in time.
         """
-        await self._wait_for(part, partial(_answers, part.health_port))
+        await self._wait_for(part, partial(answers, part.health_port))
 
     def another(self, part: Part, *arguments: str) -> Part:
         """Return one more of *part*, to be run beside it; of admission on another port, if *arguments* say so."""
@@ -251,7 +251,8 @@ class Platform:
             raise PlatformError(f"kubectl {' '.join(arguments)} ended with {done.code}: {done.output.strip()}")
         return done
 
-    async def _apply(self, command: list[str]) -> None:
+    async def apply_output(self, command: list[str]) -> None:
+        """Apply what a tenantry *command* prints."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tenantry", *command, stdout=asyncio.subprocess.PIPE
         )
@@ -260,7 +261,8 @@ class Platform:
             raise PlatformError(f"tenantry {' '.join(command)} ended with {process.returncode}")
         await self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=stdout.decode())
 
-    async def _write_kubeconfig(self, account: str) -> None:
+    async def write_kubeconfig(self, account: str) -> None:
+        """Write a kubeconfig of a ServiceAccount to ``<account>.kubeconfig``."""
         done = await self.kubectl(
             "create", "token", account, "-n", self.settings.namespace, f"--duration={TOKEN_DURATION}"
         )
@@ -319,7 +321,7 @@ class Platform:
         raise PlatformError("\n".join([f"{part.name} {state}; the end of {part.log}:", *lines]))
 
 
-async def _answers(port: int) -> bool:
+async def answers(port: int) -> bool:
     """Say whether /readyz on *port* answers 200."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
