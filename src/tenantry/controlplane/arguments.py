@@ -15,11 +15,13 @@ POD_CIDR = "10.244.0.0/16"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
-def arguments(layout: Layout, ports: Ports, programs: Mapping[str, Path]) -> dict[Component, tuple[str, ...]]:
-    """Return what to run for each component, program first, in no order."""
+def arguments(
+    layout: Layout, ports: Ports, programs: Mapping[str, Path], *, api_server: tuple[str, ...] = ()
+) -> dict[Component, tuple[str, ...]]:
+    """Return what to run for each component, program first, in no order; *api_server* is added to the server's own."""
     return {
         Component.ETCD: (str(programs[Component.ETCD]), *_etcd(layout, ports)),
-        Component.API_SERVER: (str(programs[Component.API_SERVER]), *_api_server(layout, ports)),
+        Component.API_SERVER: (str(programs[Component.API_SERVER]), *_api_server(layout, ports), *api_server),
         Component.CONTROLLERS: (str(programs[Component.CONTROLLERS]), *_controllers(layout, ports)),
         Component.SCHEDULER: (str(programs[Component.SCHEDULER]), *_scheduler(layout, ports)),
         Component.KWOK: (str(programs[Component.KWOK]), *_kwok(layout, ports)),

@@ -60,6 +60,7 @@ class ControlPlane:
         name: str = "tenantry",
         versions: Versions | None = None,
         nodes: Sequence[str] = DEFAULT_NODES,
+        api_server_arguments: Sequence[str] = (),
         detach: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Self:
@@ -70,6 +71,7 @@ class ControlPlane:
             name: Of the cluster in the kubeconfigs.
             versions: Of the programs; what was started before with older ones goes on with these.
             nodes: Names of the fake nodes.
+            api_server_arguments: Added to the API server's command line.
             detach: Live on after this process.
             progress: Told, in sentences, what takes long; standard error where None.
 
@@ -94,6 +96,7 @@ class ControlPlane:
                         kubernetes_version=wanted.kubernetes,
                         programs={program: str(path) for program, path in programs.items()},
                         nodes=tuple(nodes),
+                        api_server_arguments=tuple(api_server_arguments),
                         keep_alive=detach,
                     )
                     await launch(settings)

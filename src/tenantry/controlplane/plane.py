@@ -42,7 +42,7 @@ class Plane:
         self._attention = attention
         self._layout = settings.layout
         programs: Mapping[str, Path] = {name: Path(path) for name, path in settings.programs.items()}
-        self._arguments = arguments(self._layout, ports, programs)
+        self._arguments = arguments(self._layout, ports, programs, api_server=settings.api_server_arguments)
         self._probe: Probe | None = None
 
     def start(self, report: Callable[[], None]) -> None:

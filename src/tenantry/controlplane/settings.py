@@ -18,6 +18,8 @@ class Settings(Model, frozen=True):
     programs: dict[str, str]
     """Path of each program."""
     nodes: tuple[str, ...] = DEFAULT_NODES
+    api_server_arguments: tuple[str, ...] = ()
+    """Added to the API server's command line, where the last of a repeated flag counts."""
     keep_alive: bool = False
     """Live on without anyone holding the lifeline."""
 
