@@ -36,6 +36,11 @@ class RuntimeFolder:
         return self.root / f"{cluster}.up.sock"
 
     @property
+    def streams_socket(self) -> Path:
+        """Where the process that holds live streams is told of each, for all clusters."""
+        return self.root / "streams.sock"
+
+    @property
     def envoy(self) -> Path:
         """Envoy's configuration: bootstrap, listeners, clusters, scripts, secrets."""
         return self.root / "envoy"
