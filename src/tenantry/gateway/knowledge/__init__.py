@@ -1,0 +1,1 @@
+"""What the gateway knows of a cluster by its own account, and what principals see by it."""
