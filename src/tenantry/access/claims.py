@@ -109,7 +109,7 @@ class IssuerRules:
 
     def _groups(self, claims: Claims) -> tuple[str, ...]:
         if self.groups is not None:
-            return _strings(_evaluated(self.groups, claims), "groups")
+            return tuple(dict.fromkeys(_strings(_evaluated(self.groups, claims), "groups")))
         mapping = self.mappings.groups
         value = claims.get(mapping.claim) if mapping.claim else None
         if value is None:
@@ -262,7 +262,7 @@ def _strings(value: Any, what: str) -> tuple[str, ...]:
         raise CredentialError(
             Reason.CLAIM_MAPPING, f"the expression for {what} gives neither a string nor a list of strings"
         )
-    return tuple(dict.fromkeys(item for item in values if item))
+    return tuple(item for item in values if item)
 
 
 def _hold(rules: Iterable[Rule], value: Mapping[str, Any], why: Reason) -> None:
