@@ -13,6 +13,7 @@ from reference.reasons import reasons_page
 from reference.settings import settings_page
 from reference.webhooks import webhooks_page
 from tenantry.api.reference import fields_page
+from tenantry.gateway.config.reference import configuration_page
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -21,6 +22,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "conditions.md": conditions_page,
     "fields.md": fields_page,
+    "gateway-configuration.md": configuration_page,
     "metrics.md": metrics_page,
     "reasons.md": reasons_page,
     "settings.md": settings_page,

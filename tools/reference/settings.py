@@ -10,7 +10,7 @@ import click
 from reference.commands import commands
 from reference.markdown import HOW, code, codes, table
 
-PROCESSES: Final = ("tenantry operator", "tenantry admission serve")
+PROCESSES: Final = ("tenantry operator", "tenantry admission serve", "tenantry gateway run")
 VARIABLES: Final = (
     ("`NAMESPACE`", "every command", "Namespace of the installation. `capsule-system` by default."),
     (
@@ -24,6 +24,7 @@ VARIABLES: Final = (
         "`operator`, `admission`",
         "Names the process in leases and events. The host's name where it is not set.",
     ),
+    ("`TENANTRY_GATEWAY_CONFIG`", "`gateway run`", "The gateway's configuration file. `--config` wins."),
     ("`KUBECONFIG`", "every command", "Path of a kubeconfig, several with `:` between them. `--kubeconfig` wins."),
     ("`TENANTRY_CONTROLPLANE_BIN`", "`cluster`, `make`", "Folder with the control plane's programs, looked at first."),
     (

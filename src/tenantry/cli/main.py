@@ -14,6 +14,7 @@ from tenantry.foundation.errors import TenantryError
 COMMANDS: Final = {
     "operator": ("tenantry.cli.operator", "operator", "Run the controllers (one leader, any number of standbys)."),
     "admission": ("tenantry.cli.admission", "admission", "Run the admission webhooks; disarm or arm them."),
+    "gateway": ("tenantry.cli.gateway", "gateway", "Serve the Kubernetes API to each user as their own."),
     "manifests": ("tenantry.cli.manifests", "manifests", "Print everything an installation needs."),
     "crds": ("tenantry.cli.manifests", "crds", "Print the CustomResourceDefinitions."),
     "doctor": ("tenantry.cli.doctor", "doctor", "Say what is wrong with this installation, and what to do."),
