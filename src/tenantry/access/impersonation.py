@@ -24,7 +24,7 @@ from tenantry.foundation.names import is_dns_label, is_dns_subdomain
 from tenantry.tenancy.identity import AccountName, account_name
 
 _AUTHENTICATION: Final = "authentication.k8s.io"
-_MALFORMED: Final = "Impersonation"
+_MALFORMED: Final = "ImpersonationMalformed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Where a request goes, what a refusal becomes, and what users are told about their rights."""

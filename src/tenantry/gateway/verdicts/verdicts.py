@@ -1,0 +1,182 @@
+"""Where a request goes: upstream as it is, with a group for one change, or to Python."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from tenantry.access.identity import Identity
+from tenantry.access.identity_headers import GROUP, identity_from
+from tenantry.access.masking import Masked, empty_list, maskable
+from tenantry.access.requests import RequestInfo, request_info
+from tenantry.access.reviews import ResourceAttributes
+from tenantry.access.served import (
+    ALWAYS_SERVED,
+    KindFacts,
+    is_node_lease,
+    is_self_review,
+    is_served,
+    is_wide_read,
+    operation_of,
+    question,
+)
+from tenantry.access.visibility import PrincipalView
+from tenantry.access.writes import WriteDecision, is_guarded_write, virtual_group, write_decision, write_operation
+from tenantry.foundation.codec import DecodeError, encode
+from tenantry.foundation.errors import TenantryError
+from tenantry.gateway.protocol import Answer, Lines
+from tenantry.gateway.verdicts.asking import AccessReviews
+from tenantry.gateway.verdicts.kinds import Kinds
+from tenantry.gateway.verdicts.objects import is_namespace_absent, live_labels
+from tenantry.gateway.verdicts.refusing import JSON_HEADER, not_found_body, not_visible
+from tenantry.kube.client import Client
+
+STATUS_HEADER: Final = "x-tenantry-status"
+FRESH_SECONDS: Final = 1
+"""How long the data plane uses a verdict without asking again: a change of rights acts within that."""
+
+
+class Views(Protocol):
+    """What is known of principals."""
+
+    def view(self, identity: Identity) -> PrincipalView | None:
+        """Return what *identity* sees; None for whoever is not filtered."""
+        ...
+
+
+class Verdicts:
+    """Answers the data plane's script; safe for concurrent use.
+
+    In doubt a request goes upstream under the client's own name, where the cluster's RBAC
+    decides: that is always safe, at worst it shows less.
+    """
+
+    def __init__(
+        self, client: Client, views: Views, *, kinds: Kinds, reviews: AccessReviews, sends_own_tokens: bool = True
+    ) -> None:
+        """Take what is known.
+
+        Args:
+            client: Of the gateway's own account.
+            views: Who is filtered, and sees what.
+            kinds: What the cluster serves.
+            reviews: What its RBAC allows.
+            sends_own_tokens: Whether self reviews go up with the client's own token, where the API server takes it.
+        """
+        self._client = client
+        self._views = views
+        self._kinds = kinds
+        self._reviews = reviews
+        self._sends_own_tokens = sends_own_tokens
+
+    async def verdict(self, lines: Lines) -> Answer:
+        """Return the route of a request, or what the client gets instead.
+
+        Raises:
+            RefusedRequestError: It is none that is forwarded.
+        """
+        identity, info = _read(lines)
+        view = self._views.view(identity)
+        if is_self_review(info):
+            return self._review_route(info, is_filtered=view is not None, has_own=(":own", "1") in lines)
+        if view is None:
+            return _route("upstream")
+        if is_guarded_write(info):
+            return await self._write(view, info)
+        if is_node_lease(info):
+            return _route("python" if await self._sees_node(view, info.name) else "upstream")
+        if is_wide_read(info):
+            return _route("python" if await self._is_ours(view, info) else "upstream")
+        return _route("upstream")
+
+    async def masked(self, lines: Lines) -> Answer:
+        """Return what replaces the API server's 403 of a request; status 204: nothing."""
+        identity, info = _read(lines)
+        masked = maskable(info, is_filtered=self._views.view(identity) is not None)
+        if masked is None:
+            return Answer(status=204)
+        try:
+            facts = await self._kinds.find(info.api_group, info.api_version, info.resource)
+            # Live and never remembered: a namespace may be there a moment later.
+            if facts is None or not facts.is_namespaced or not await is_namespace_absent(self._client, info.namespace):
+                return Answer(status=204)
+        except (TenantryError, DecodeError):
+            return Answer(status=204)
+        return _replacement(masked, info, facts)
+
+    def _review_route(self, info: RequestInfo, *, is_filtered: bool, has_own: bool) -> Answer:
+        if is_filtered:
+            return _route("python")
+        if has_own and self._sends_own_tokens:
+            return _route("own")
+        # One review about 300 groups is quick; 300 impersonated groups are reviewed one by one before it.
+        return _route("python" if info.resource == "selfsubjectaccessreviews" else "upstream")
+
+    async def _is_ours(self, view: PrincipalView, info: RequestInfo) -> bool:
+        """Return whether Python answers a read; not where the principal's own rights show more (8.1)."""
+        kind = (info.api_group, info.resource)
+        facts = await self._facts(info)
+        if facts is None and kind not in ALWAYS_SERVED:
+            return False
+        if facts is not None and not is_served(view, facts, info.verb):
+            return False
+        if facts is None or not facts.is_namespaced:
+            sight = view.sight(info.api_group, info.api_version, info.resource, operation_of(info.verb))
+            if sight.everything or (info.verb == "get" and info.name in sight.names):
+                return True  # The principal's own rights can not show more.
+        return not await self._allows(view.identity, question(info), otherwise=False)
+
+    async def _facts(self, info: RequestInfo) -> KindFacts | None:
+        try:
+            return await self._kinds.find(info.api_group, info.api_version, info.resource)
+        except (TenantryError, DecodeError):
+            return None
+
+    async def _write(self, view: PrincipalView, info: RequestInfo) -> Answer:
+        try:
+            labels = await live_labels(self._client, info.api_group, info.api_version, info.resource, info.name)
+        except (TenantryError, DecodeError):
+            return _route("upstream", fresh=0)
+        decision = write_decision(view, info, labels)
+        operation = write_operation(info.verb)
+        if decision is WriteDecision.WITH_GROUP and operation is not None:
+            # Never cached: the check is about this object as it is now.
+            return _route("upstream", (GROUP, virtual_group(info.resource, operation)), fresh=0)
+        if decision is WriteDecision.NOT_VISIBLE and not await self._allows(
+            view.identity, question(info), otherwise=True
+        ):
+            return not_visible(info)
+        return _route("upstream", fresh=0)
+
+    async def _sees_node(self, view: PrincipalView, name: str) -> bool:
+        sight = view.sight("", "v1", "nodes", "get")
+        if sight.is_nothing:
+            return False
+        try:
+            labels = await live_labels(self._client, "", "v1", "nodes", name)
+        except (TenantryError, DecodeError):
+            return False
+        return labels is not None and sight.shows(name, labels)
+
+    async def _allows(self, identity: Identity, asked: ResourceAttributes, *, otherwise: bool) -> bool:
+        """Return whether RBAC allows it, *otherwise* where the API server does not say."""
+        try:
+            return await self._reviews.allows(identity, asked)
+        except (TenantryError, DecodeError):
+            return otherwise
+
+
+def _read(lines: Lines) -> tuple[Identity, RequestInfo]:
+    about = {name: value for name, value in lines if name.startswith(":")}
+    return identity_from(lines), request_info(about.get(":method", ""), about.get(":path", ""))
+
+
+def _route(route: str, *headers: tuple[str, str], fresh: int = FRESH_SECONDS) -> Answer:
+    return Answer(lines=((":route", route), (":fresh", str(fresh)), *headers))
+
+
+def _replacement(masked: Masked, info: RequestInfo, facts: KindFacts) -> Answer:
+    if masked is Masked.EMPTY_LIST:
+        status, body = 200, encode(empty_list(facts)) + b"\n"
+    else:
+        status, body = 404, not_found_body(info)
+    return Answer(body=body, headers=(JSON_HEADER, (STATUS_HEADER, str(status))))
