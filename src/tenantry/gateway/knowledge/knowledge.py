@@ -41,7 +41,8 @@ class Knowledge:
         self._views = Views(self._sources, settings)
         self._statuses = StatusWriter(client, self._sources, clock)
         self._clock = clock
-        self._is_started = False
+        self.is_known = False
+        """Whether :meth:`view` answers; it stays so while the API server is away."""
 
     async def run(self) -> None:
         """Keep up to date until cancelled; no failure of the API server ends it."""
@@ -50,7 +51,7 @@ class Knowledge:
             await self._sources.wait_known()
             # No change may come between the lists and the first view: nothing here waits.
             self._views.start()
-            self._is_started = True
+            self.is_known = True
             _log.info("knowledge.ready", version=self._sources.version)
             group.create_task(self._statuses.run(), name="knowledge-statuses")
 
@@ -64,7 +65,7 @@ class Knowledge:
         Raises:
             NotKnownYetError: The cluster was not listed yet.
         """
-        if not self._is_started:
+        if not self.is_known:
             raise NotKnownYetError("the gateway does not know the cluster yet: try again in a moment")
         return self._views.view(identity)
 
