@@ -123,6 +123,21 @@ MEANINGS: Final = (
         "Failed",
         "A rule can't be rendered or applied; what it might be about is refused. The message says which.",
     ),
+    Meaning(
+        "GlobalProxySettings, ProxySetting",
+        "Ready",
+        "True",
+        "Succeeded",
+        "The gateway acts on it; a ProxySetting outside every tenant's namespaces grants nothing all the same.",
+    ),
+    Meaning(
+        "GlobalProxySettings, ProxySetting",
+        "Ready",
+        "False",
+        "InvalidSelector",
+        "A rule has a selector that Kubernetes would refuse: it shows nothing, the other rules hold. The message says "
+        "which.",
+    ),
 )
 
 _HEAD: Final = f"""\
@@ -146,7 +161,7 @@ def used() -> frozenset[tuple[str, str]]:
     """Return the pairs of type and reason that the code writes."""
     found = {
         (kind, reason)
-        for call in calls(("tenancy",), frozenset({"condition"}))
+        for call in calls(("tenancy", "access"), frozenset({"condition"}))
         for kind in call.argument("kind", 0)
         for reason in call.argument("reason")
     }
