@@ -263,6 +263,38 @@ async def test_why_a_cluster_is_not_known_is_said(eventually: Any) -> None:
             task.cancel()
 
 
+class LaterClock(SystemClock):
+    """The machine's clock, so many seconds on."""
+
+    ahead_seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_seconds
+
+
+async def test_what_was_not_heard_of_for_long_is_a_problem(client: Client, eventually: Any) -> None:
+    clock = LaterClock()
+    knowledge = Knowledge(client, VisibilitySettings(), clock=clock)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(knowledge.run())
+        await eventually(lambda: knowledge.is_known)
+        assert list(knowledge.problems()) == []
+        clock.ahead_seconds = 100.0
+        assert list(knowledge.problems()) == []
+        clock.ahead_seconds = 200.0
+        problems = sorted(knowledge.problems())
+        task.cancel()
+
+    assert [each.partition(" were last heard of 20")[0] for each in problems] == [
+        "capsuleconfigurations",
+        "globalproxysettings",
+        "namespaces",
+        "proxysettings",
+        "rolebindings",
+        "tenants",
+    ]
+
+
 async def test_namespaces_that_are_gone_are_not_shown(
     admin: Any, client: Client, running: Any, eventually: Any
 ) -> None:
