@@ -63,7 +63,7 @@ class Reason(StrEnum):
     EXTRA = "Extra"
     """An extra cannot be forwarded."""
     IMPERSONATION_DISABLED = "ImpersonationDisabled"
-    IMPERSONATION_MALFORMED = "Impersonation"
+    IMPERSONATION_MALFORMED = "ImpersonationMalformed"
     """The client's headers about acting as somebody else make no sense."""
     IMPERSONATION_DENIED = "ImpersonationDenied"
     """The caller has no right to act as whom it asks for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenantry.access.identity_headers import Lines
 from tenantry.access.refusals import CredentialError, Reason
@@ -15,8 +15,8 @@ from tenantry.access.refusals import CredentialError, Reason
 class Shown:
     """All that one request brought; several kinds of credential may be present at once."""
 
-    authorization: tuple[str, ...] = ()
-    websocket_bearer: tuple[str, ...] = ()
+    authorization: tuple[str, ...] = field(default=(), repr=False)
+    websocket_bearer: tuple[str, ...] = field(default=(), repr=False)
     certificate: str | None = None
     """URL-encoded PEM of a certificate that the data plane verified against the client CA."""
     has_unverified_certificate: bool = False

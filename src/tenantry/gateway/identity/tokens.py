@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jwt
@@ -30,7 +30,7 @@ _SIGNATURES: Final = jwt.PyJWS(algorithms=ALGORITHMS, options={"enforce_minimum_
 class Token:
     """A token as it reads; nothing is verified yet."""
 
-    text: str
+    text: str = field(repr=False)
     algorithm: str
     key_id: str
     """Empty where the token names no key: any of the issuer's may have signed it."""
