@@ -1,0 +1,158 @@
+-- A request's way, and an answer's way back.
+
+local REFUSALS = {
+  UrlTooLong = { 414, "RequestURITooLong", "the request's URL is longer than the gateway takes" },
+  PathMalformed = { 400, "BadRequest", "the request's path is not in the form that the gateway forwards" },
+  PathUnknown = { 404, "NotFound", "the gateway serves nothing at this path" },
+}
+
+local function describe(facts, identity)
+  facts.user, facts.groups, facts.how, facts.id = identity.user, identity.groups, identity.how, identity.id
+  if identity.real ~= identity.user then facts.real = identity.real end
+end
+
+local function route_of(facts, identity, verdict)
+  local route = verdict and verdict.route or "upstream"
+  if route == "upstream" and CONFIG.own_always and identity.own and not (verdict and #verdict.headers > 0) then
+    route = "own"
+  end
+  if route == "python" or not facts.long then return route, route end
+  if CONFIG.relay then return "stream", route end
+  return route == "own" and "own-stream" or "direct-stream", route
+end
+
+local function add_all(headers, list, prefix)
+  for i = 1, #list do headers:add(prefix .. list[i][1], list[i][2]) end
+end
+
+-- What goes on, on a header map from which all that claims an identity is gone.
+local function forward(handle, facts, identity, verdict, request)
+  local headers = handle:headers()
+  local route, whose = route_of(facts, identity, verdict)
+  local own = whose == "own"
+  for i = 1, #request.drop do headers:remove(request.drop[i]) end
+  headers:remove("cookie")
+  headers:remove("proxy-authorization")
+  if CONFIG.forwarded ~= "" then headers:remove(CONFIG.forwarded) end
+  if not own then
+    headers:remove("authorization")
+    if request.bearer then
+      if request.protocols then headers:replace("sec-websocket-protocol", request.protocols)
+      else headers:remove("sec-websocket-protocol") end
+    end
+    add_all(headers, identity.headers, "")
+    if verdict then add_all(headers, verdict.headers, "") end
+  end
+  -- As the client sent it, it might name our headers as hop-by-hop.
+  if request.upgrade then headers:replace("connection", "Upgrade") end
+  local id = headers:get("x-request-id")
+  if id then headers:replace("audit-id", id) end
+  if route == "python" or route == "stream" then headers:replace("x-tenantry-secret", CONFIG.secret) end
+  if route == "stream" then
+    headers:replace("x-tenantry-stream", whose)
+    headers:replace("x-tenantry-id", identity.id)
+    headers:replace("x-tenantry-how", identity.how)
+    headers:replace("x-tenantry-real", identity.real or identity.user)
+    if own then add_all(headers, identity.headers, "x-tenantry-") end
+  end
+  headers:replace("x-tenantry-route", route)
+  handle:clearRouteCache()
+  facts.route, facts.decision = route, "allow"
+  describe(facts, identity)
+  note(handle, facts)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  if own then metadata:set("tenantry", "own", "yes") end
+  metadata:set("tenantry", "ok", "yes")  -- Last: the guard lets nothing through without it.
+end
+
+local function on_request(handle)
+  local headers = handle:headers()
+  local target, method = headers:get(":path"), headers:get(":method")
+  if target == "/_healthz" then
+    note(handle, { decision = "allow", route = "health", long = false })
+    return handle:respond({ [":status"] = "200", ["content-type"] = "text/plain; charset=utf-8" }, "ok")
+  end
+  local path, plain, query = split_target(target or "")
+  if not path then
+    local refusal = REFUSALS[plain]
+    return refuse(handle, { long = false }, refusal[1], refusal[2], refusal[3], plain)
+  end
+  local upgrade = headers:get("upgrade")
+  local facts = request_facts(method, plain, query)
+  facts.long = is_long_running(facts, query, upgrade)
+  if query then facts.query = audited(query) end
+  if is_masked(facts, method) then facts.target = target end
+  local request = { method = method, target = target, path = path, upgrade = upgrade, accept = headers:get("accept") }
+  local protocols = headers:get("sec-websocket-protocol")
+  if protocols then request.protocols, request.bearer = without_bearer(protocols) end
+  local impersonation
+  request.drop, impersonation = claimed(headers)
+  local key, message = credential_of(handle, headers, request.bearer, impersonation)
+  -- Names of resources are no label of a metric before it is known who asks.
+  local identity = identify(handle, { long = facts.long, verb = facts.verb }, key, message)
+  if not identity then return end
+  local verdict
+  if needs_verdict(facts, method) then
+    describe(facts, identity)
+    verdict = verdict_on(handle, facts, identity, request)
+    if not verdict then return end
+  end
+  forward(handle, facts, identity, verdict, request)
+end
+
+-- An error lets the request go on as the client sent it.  What this does not catch, the guard does.
+function envoy_on_request(handle)
+  local done, problem = pcall(on_request, handle)
+  if not done then
+    handle:logErr("tenantry: " .. tostring(problem))
+    refuse(handle, { long = false }, 500, "InternalError", "the gateway's script failed: look into its log", "ScriptFailed")
+  end
+end
+
+local function replace_answer(handle, code, body)
+  handle:body(true):setBytes(body)
+  local headers = handle:headers()
+  headers:replace(":status", code)
+  headers:replace("content-type", "application/json")
+  headers:remove("content-encoding")
+  headers:remove("www-authenticate")
+  return headers
+end
+
+-- The API server refuses our own credential: to the client that must not look like a refusal of its own.
+local function on_unauthorized(handle, facts)
+  if facts.subresource == "proxy" or facts.verb == "proxy" then
+    -- Perhaps the answer of what is behind the API server's own proxy.
+    local body = handle:body(true)
+    local text = body:getBytes(0, math.min(body:length(), 2048))
+    if not (text:find('"kind":"Status"', 1, true) and text:find('"reason":"Unauthorized"', 1, true)) then return end
+  end
+  handle:streamInfo():dynamicMetadata():set("tenantry", "alarm", "credential")
+  local text = "the gateway's own credential was refused: tell a platform operator, then try again"
+  replace_answer(handle, "503", status_body(503, "ServiceUnavailable", text)):replace("retry-after", "5")
+end
+
+local function on_forbidden(handle, facts)
+  local identity = facts.target and by_id.get(facts.id)
+  if not identity then return end
+  handle:body(true)  -- Before the call: afterwards it would have gone out.
+  local message = ":id: " .. identity.id .. "\n:method: GET\n:path: " .. facts.target .. "\n" .. identity.raw
+  local headers, body = ask(handle, "/_tenantry/masked", message, KNOWN_MILLISECONDS)
+  local status = headers and headers[":status"] == "200" and headers["x-tenantry-status"]
+  if status then replace_answer(handle, status, body) end
+end
+
+local function on_response(handle)
+  local status = handle:headers():get(":status")
+  if status ~= "401" and status ~= "403" then return end
+  local metadata = handle:streamInfo():dynamicMetadata():get("tenantry")
+  if not metadata or metadata.ok ~= "yes" or metadata.own == "yes" then return end
+  local facts = metadata.a
+  if facts.route == "python" then return end
+  if status == "401" then on_unauthorized(handle, facts) else on_forbidden(handle, facts) end
+end
+
+function envoy_on_response(handle)
+  local done, problem = pcall(on_response, handle)
+  if not done then handle:logErr("tenantry: " .. tostring(problem)) end
+end
