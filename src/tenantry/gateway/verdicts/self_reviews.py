@@ -156,9 +156,8 @@ def _created(body: bytes, form: Format) -> Answer:
 
 
 def _passed_on(error: ApiError) -> Answer:
-    """Return the API server's own refusal; it knows the question by another name."""
+    """Return the API server's own refusal."""
     if error.status in {401, 403}:
         # That is about the gateway's account, and must not look like the user's fault.
         return own_account_lacks("the gateway may not ask the API server about rights: its ClusterRole lacks something")
-    message = error.message.replace("SubjectAccessReview.", "SelfSubjectAccessReview.")
-    return refusal(error.status, error.api_reason or "InternalError", message, token=_REFUSED)
+    return refusal(error.status, error.api_reason or "InternalError", error.message, token=_REFUSED)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, Protocol, TypeVar
 
 from tenantry.access.identity import Identity
 from tenantry.access.identity_headers import GROUP, identity_from
@@ -30,9 +32,17 @@ from tenantry.gateway.verdicts.objects import is_namespace_absent, live_labels
 from tenantry.gateway.verdicts.refusing import JSON_HEADER, not_found_body, not_visible
 from tenantry.kube.client import Client
 
+T = TypeVar("T")
+
 STATUS_HEADER: Final = "x-tenantry-status"
 FRESH_SECONDS: Final = 1
 """How long the data plane uses a verdict without asking again: a change of rights acts within that."""
+
+PATIENCE_SECONDS: Final = 3.0
+"""How long a request waits for what only makes its answer better."""
+
+_UNSAID: Final = KindFacts(group="", version="", resource="", kind="", is_namespaced=False, verbs=frozenset())
+"""Discovery did not answer: only the kinds that are always filtered are known then."""
 
 
 class Views(Protocol):
@@ -94,13 +104,10 @@ class Verdicts:
         masked = maskable(info, is_filtered=self._views.view(identity) is not None)
         if masked is None:
             return Answer(status=204)
-        try:
-            facts = await self._kinds.find(info.api_group, info.api_version, info.resource)
-            # Live and never remembered: a namespace may be there a moment later.
-            if facts is None or not facts.is_namespaced or not await is_namespace_absent(self._client, info.namespace):
-                return Answer(status=204)
-        except (TenantryError, DecodeError):
-            return Answer(status=204)
+        facts = await self._facts(info)
+        # Live and never remembered: a namespace may be there a moment later.
+        if facts is None or not facts.is_namespaced or not await self._is_absent(info.namespace):
+            return Answer(status=204)  # Also where discovery is silent.
         return _replacement(masked, info, facts)
 
     def _review_route(self, info: RequestInfo, *, is_filtered: bool, has_own: bool) -> Answer:
@@ -113,28 +120,29 @@ class Verdicts:
 
     async def _is_ours(self, view: PrincipalView, info: RequestInfo) -> bool:
         """Return whether Python answers a read; not where the principal's own rights show more (8.1)."""
-        kind = (info.api_group, info.resource)
         facts = await self._facts(info)
-        if facts is None and kind not in ALWAYS_SERVED:
+        if facts is _UNSAID and (info.api_group, info.resource) not in ALWAYS_SERVED:
             return False
-        if facts is not None and not is_served(view, facts, info.verb):
+        if facts is None or (facts is not _UNSAID and not is_served(view, facts, info.verb)):
             return False
-        if facts is None or not facts.is_namespaced:
+        if not facts.is_namespaced:
             sight = view.sight(info.api_group, info.api_version, info.resource, operation_of(info.verb))
             if sight.everything or (info.verb == "get" and info.name in sight.names):
                 return True  # The principal's own rights can not show more.
         return not await self._allows(view.identity, question(info), otherwise=False)
 
+    async def _is_absent(self, namespace: str) -> bool:
+        return await _tried(is_namespace_absent(self._client, namespace), otherwise=False)
+
     async def _facts(self, info: RequestInfo) -> KindFacts | None:
-        try:
-            return await self._kinds.find(info.api_group, info.api_version, info.resource)
-        except (TenantryError, DecodeError):
-            return None
+        """Return the kind that is asked for, None where it is not served."""
+        return await _tried(self._kinds.find(info.api_group, info.api_version, info.resource), _UNSAID)
 
     async def _write(self, view: PrincipalView, info: RequestInfo) -> Answer:
         try:
-            labels = await live_labels(self._client, info.api_group, info.api_version, info.resource, info.name)
-        except (TenantryError, DecodeError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                labels = await live_labels(self._client, info.api_group, info.api_version, info.resource, info.name)
+        except (TenantryError, DecodeError, TimeoutError):
             return _route("upstream", fresh=0)
         decision = write_decision(view, info, labels)
         operation = write_operation(info.verb)
@@ -151,18 +159,21 @@ class Verdicts:
         sight = view.sight("", "v1", "nodes", "get")
         if sight.is_nothing:
             return False
-        try:
-            labels = await live_labels(self._client, "", "v1", "nodes", name)
-        except (TenantryError, DecodeError):
-            return False
+        labels = await _tried(live_labels(self._client, "", "v1", "nodes", name), None)
         return labels is not None and sight.shows(name, labels)
 
     async def _allows(self, identity: Identity, asked: ResourceAttributes, *, otherwise: bool) -> bool:
         """Return whether RBAC allows it, *otherwise* where the API server does not say."""
-        try:
-            return await self._reviews.allows(identity, asked)
-        except (TenantryError, DecodeError):
-            return otherwise
+        return await _tried(self._reviews.allows(identity, asked), otherwise)
+
+
+async def _tried(answer: Awaitable[T], otherwise: T) -> T:
+    """Return *answer*, or *otherwise* where the API server does not give it in time."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await answer
+    except (TenantryError, DecodeError, TimeoutError):
+        return otherwise
 
 
 def _read(lines: Lines) -> tuple[Identity, RequestInfo]:

@@ -72,6 +72,8 @@ async def allow(admin: Client, user: str, name: str, rule: dict[str, Any]) -> No
         ("/apis/storage.k8s.io/v1/storageclasses/none", "python"),
         ("/apis/storage.k8s.io/v1/csidrivers", "upstream"),
         ("/apis/no.such/v1/things", "upstream"),
+        ("/apis/gateway.networking.k8s.io/v9/gatewayclasses", "upstream"),
+        ("/api/v2/namespaces", "upstream"),
         ("/api/v1/namespaces/NS/pods", "upstream"),
         ("/api/v1/namespaces/NS/status", "upstream"),
         ("/api/v1/watch/namespaces", "upstream"),
