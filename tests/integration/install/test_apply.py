@@ -112,6 +112,8 @@ def test_the_chart_installs_upgrades_and_goes_without_taking_tenants_along(
     crds = shell.kubectl("get", "crds", "-o", "name").stdout.split()
     assert sorted(name.partition("/")[2].partition(".")[0] for name in crds) == [
         "capsuleconfigurations",
+        "globalproxysettings",
+        "proxysettings",
         "rulestatuses",
         "tenantowners",
         "tenants",
@@ -126,4 +128,4 @@ def _crds_can_be_applied_without_kubectl(shell: Shell) -> None:
     done = [shell.tenantry("crds", "--apply") for _ in range(2)]
 
     assert [each.returncode for each in done] == [0, 0], done[0].stderr
-    assert done[0].stdout.count("applied") == 4
+    assert done[0].stdout.count("applied") == 6
