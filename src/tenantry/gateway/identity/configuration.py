@@ -14,7 +14,6 @@ from tenantry.access.claims import IssuerRules
 from tenantry.api.authentication import AuthenticationConfiguration, Issuer
 from tenantry.foundation.codec import DecodeError, from_plain
 from tenantry.foundation.errors import ConfigurationError
-from tenantry.gateway.identity.expressions import CelCompiler
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def parse_authentication(text: str, compiler: Compiler | None = None, *, source:
         configuration = from_plain(plain, AuthenticationConfiguration)
     except (yaml.YAMLError, DecodeError) as error:
         raise ConfigurationError(f"{source or 'the authentication configuration'}: {error}") from error
-    rules, problems = compiled(configuration, compiler or CelCompiler())
+    rules, problems = compiled(configuration, compiler or _cel())
     problems += tuple(
         f"jwt[{index}].issuer.certificateAuthority: no PEM certificates"
         for index, jwt in enumerate(configuration.jwt)
@@ -70,6 +69,13 @@ def parse_authentication(text: str, compiler: Compiler | None = None, *, source:
         ConfiguredIssuer(jwt.issuer, issuer_rules) for jwt, issuer_rules in zip(configuration.jwt, rules, strict=True)
     )
     return Authentication(issuers, tuple(_warnings(configuration)))
+
+
+def _cel() -> Compiler:
+    # Imported late: CEL's runtime takes memory that an installation without issuers need not pay.
+    from tenantry.gateway.identity.expressions import CelCompiler  # noqa: PLC0415
+
+    return CelCompiler()
 
 
 def _warnings(configuration: AuthenticationConfiguration) -> list[str]:
