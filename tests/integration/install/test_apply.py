@@ -59,7 +59,7 @@ async def test_manifests_reach_a_fresh_cluster_as_the_help_says(
     shell = Shell(private_control_plane)
     text = (await asyncio.to_thread(shell.tenantry, "manifests")).stdout
     sick = await asyncio.to_thread(shell.tenantry, "doctor")
-    assert (sick.returncode, sick.stdout.count("CRDs:"), sick.stderr) == (1, 4, "")
+    assert (sick.returncode, sick.stdout.count("CRDs:"), sick.stderr) == (1, 6, "")
 
     first = await asyncio.to_thread(shell.apply, text)
     second = await asyncio.to_thread(shell.apply, text)
