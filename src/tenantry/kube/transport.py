@@ -113,8 +113,12 @@ class Transport:
                 await asyncio.sleep(pause)
 
     @asynccontextmanager
-    async def stream(self, call: Call, *, idle_seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(
+        self, call: Call, *, idle_seconds: float, buffer_bytes: int = _STREAM_BUFFER_BYTES
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield the chunks of a long answer; never tried again but once after a 401.
+
+        Of what is not taken, about twice *buffer_bytes* is held; then the server has to wait.
 
         Raises:
             ApiError: The server refused.
@@ -123,7 +127,7 @@ class Transport:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds)
         grant = await self._source.grant()
         try:
-            async with self._answer(call, grant, limits) as response:
+            async with self._answer(call, grant, limits, buffer_bytes) as response:
                 try:
                     yield response.content.iter_any()
                 finally:
@@ -137,7 +141,7 @@ class Transport:
 
     @asynccontextmanager
     async def _answer(
-        self, call: Call, grant: Grant, limits: aiohttp.ClientTimeout
+        self, call: Call, grant: Grant, limits: aiohttp.ClientTimeout, buffer_bytes: int = _STREAM_BUFFER_BYTES
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise ConfigurationError("the client is not open: use it as an async context manager")
@@ -153,7 +157,7 @@ class Transport:
                 proxy=self._proxy,
                 timeout=limits,
                 allow_redirects=False,
-                read_bufsize=_STREAM_BUFFER_BYTES,
+                read_bufsize=buffer_bytes,
             ) as response:
                 status = response.status
                 if not 200 <= status < 300:

@@ -1,0 +1,167 @@
+"""The elements of one array in a JSON document, taken out as bytes while the document arrives."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from tenantry.foundation.codec import DecodeError
+
+AROUND_BYTES: Final = 1024 * 1024
+"""What may stand around the array: metadata, a Table's columns with their descriptions."""
+
+_TOKEN: Final = re.compile(rb'("(?:items|rows)"\s*:\s*)(\[|n)|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_PAIR: Final = re.compile(rb"[\[{],*[\]}]")
+_STRUCTURE: Final = b"{}[],"
+_OTHERS: Final = bytes(set(range(256)) - set(_STRUCTURE))
+_COMMA: Final = ord(",")
+_OPENING: Final = frozenset(b"{[")
+
+
+class _Place(NamedTuple):
+    """Where in the array the scan is, between two bytes."""
+
+    depth: int = 0
+    """How many brackets are open within the array; -1 once its own is closed."""
+    commas: int = 0
+    """Between elements."""
+    in_string: bool = False
+    is_escaped: bool = False
+    """Whether the last byte was a backslash that takes the next byte with it."""
+
+    @property
+    def is_between_elements(self) -> bool:
+        return self.depth == 0 and not self.in_string
+
+
+def _advanced(place: _Place, data: bytes) -> _Place:
+    """Return the place after *data*.
+
+    A few passes of C code: what is in strings is dropped, then all but brackets and commas,
+    then each pair of brackets with nothing but commas between, innermost first.
+    """
+    if place.is_escaped:
+        if not data:
+            return place
+        data = data[1:]
+    is_escaped = False
+    if b"\\" in data:  # Only ever within strings.
+        data = data.replace(rb"\\", b"").replace(rb"\"", b"")
+        is_escaped = data.endswith(b"\\")
+    pieces = data.split(b'"')
+    in_string = place.in_string != (len(pieces) % 2 == 0)
+    rest = b"".join(pieces[1 if place.in_string else 0 :: 2]).translate(None, _OTHERS)
+    length = len(rest) + 1
+    while len(rest) < length:
+        length = len(rest)
+        rest = _PAIR.sub(b"", rest)
+    depth, commas = place.depth, place.commas
+    for mark in rest:
+        if mark == _COMMA:
+            commas += depth == 0
+        else:
+            depth += 1 if mark in _OPENING else -1
+            if depth < 0:
+                return _Place(depth, commas)
+    return _Place(depth, commas, in_string, is_escaped)
+
+
+def _end(place: _Place, data: bytes) -> int:
+    """Return where in *data* the bracket is that closes the array; there is one."""
+    last = data.rfind(b"]")
+    if _advanced(place, data[:last]).is_between_elements:
+        return last  # What follows has brackets of this kind in few APIs.
+    return bisect_left(range(len(data) + 1), x=True, key=lambda size: _advanced(place, data[:size]).depth < 0) - 1
+
+
+class ElementScanner:
+    """Fed a JSON object piece by piece, hands on the elements of its array ``items`` or ``rows``.
+
+    Elements are not decoded, and only a piece is held at any time.  What stands around the
+    array is: with the array emptied it is a small document of its own, for the codec to read.
+    """
+
+    def __init__(self) -> None:
+        self._before = b""
+        self._after = b""
+        self._place: _Place | None = None
+        self._has_elements = False
+        self._is_closed = False
+
+    @property
+    def count(self) -> int:
+        """How many elements have begun."""
+        return self._place.commas + 1 if self._place is not None and self._has_elements else 0
+
+    @property
+    def head(self) -> bytes:
+        """The document up to the array, as one of its own; empty while the array has not begun."""
+        return self._before + (b"]}" if self._place is not None else b"null}") if self._is_begun else b""
+
+    @property
+    def _is_begun(self) -> bool:
+        return self._place is not None or self._is_closed
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes of elements in *data*, with the commas between them.
+
+        Raises:
+            DecodeError: Too much stands around the array.
+        """
+        if not self._is_begun:
+            self._before += data
+            data = self._begin()
+        if self._is_closed:
+            self._after += data
+            data = b""
+        if len(self._before) + len(self._after) > AROUND_BYTES:
+            raise DecodeError("no list: too much stands around its items")
+        return self._elements(data) if data else b""
+
+    def finish(self) -> bytes:
+        """Return the document without elements.
+
+        Raises:
+            DecodeError: It has no such array, or ended within it.
+        """
+        if not self._is_closed:
+            raise DecodeError("a list that is cut short" if self._place is not None else "no list: it has no items")
+        return self._before + self._after
+
+    def _begin(self) -> bytes:
+        """Find the array in what came so far; return what of that belongs to it."""
+        depth = 0
+        for token in _TOKEN.finditer(self._before):
+            if token[1] and depth == 1:
+                return self._split(token)
+            if token[1]:
+                depth += token[2] == b"["
+            elif len(token[0]) == 1:
+                depth += 1 if token[0] in b"{[" else -1
+        return b""
+
+    def _split(self, token: re.Match[bytes]) -> bytes:
+        document = self._before
+        if token[2] == b"[":
+            self._place = _Place()
+            self._before = document[: token.end()]
+            return document[token.end() :]
+        # Go writes null for an empty list.
+        self._is_closed = True
+        self._before = document[: token.start(2)]
+        return document[token.start(2) :]
+
+    def _elements(self, data: bytes) -> bytes:
+        assert self._place is not None
+        place = _advanced(self._place, data)
+        if place.depth < 0:
+            end = _end(self._place, data)
+            self._is_closed = True
+            self._after = data[end:]
+            data = data[:end]
+        self._place = place
+        if not self._has_elements:
+            data = data.lstrip()
+            self._has_elements = bool(data)
+        return data
