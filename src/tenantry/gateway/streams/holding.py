@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from tenantry.foundation.clock import Clock, rfc3339_micro
+from tenantry.foundation.codec import replaced
 from tenantry.gateway.protocol import Answer, refusal
 from tenantry.gateway.streams import messages
 from tenantry.gateway.streams.heads import RefusedHeadError, StreamHead, read_head
@@ -87,23 +88,25 @@ class Streams:
             # Bit by bit: whoever is sent away comes back at another replica, at once.
             self._end(self._live.take_unending(min(1, TICK_SECONDS / left)), "Draining")
 
-    def _begin(self, link: Link, stream: int, headers: messages.Headers) -> bytes:
+    def _begin(self, link: Link, stream: int, headers: messages.Headers) -> bytes | None:
+        if (link, stream) in self._live:
+            return None  # A call holds one request; another's would be held by nobody.
         try:
             head = read_head(headers, self._secret)
         except RefusedHeadError as error:
-            self._sink(0, StreamRecord(stage="Refused", time=rfc3339_micro(self._now()), reason=error.token))
+            self._sink(0, self._refused(StreamRecord(stage="Refused"), error.token))
             return _answered(error.answer, error.token)
         if (refused := self._refusal(head)) is not None:
             token, answer = refused
-            self._sink(0, _record("Refused", head, self._now(), reason=token))
+            self._sink(0, self._refused(head.record, token))
             return _answered(answer, token)
         now = self._now()
-        live = self._live.add((link, stream), head, now.timestamp())
-        self._sink(live.number, _record("Started", live.head, now))
+        live = self._live.add((link, stream), head, time=rfc3339_micro(now), now=now.timestamp())
+        self._sink(live.number, live.record)
         return messages.PROCEED
 
     def _refusal(self, head: StreamHead) -> tuple[str, Answer] | None:
-        if self._locks.holds(head.principal):
+        if self._locks.holds(head.record.user):
             message = "this user is locked: ask whoever runs the platform"
             return "Locked", refusal(403, "Forbidden", message, token="Locked")  # noqa: S106 - a reason
         if head.expires is not None and head.expires <= self._now().timestamp():
@@ -128,31 +131,18 @@ class Streams:
 
     def _record_end(self, live: LiveStream, reason: Reason) -> None:
         now = self._now()
-        seconds = round(max(0.0, now.timestamp() - live.started), 3)
-        self._sink(live.number, _record("Ended", live.head, now, reason=reason, seconds=seconds))
+        milliseconds = max(0, round((now.timestamp() - live.started) * 1000))
+        ended = replaced(
+            live.record, stage="Ended", time=rfc3339_micro(now), reason=reason, duration_milliseconds=milliseconds
+        )
+        self._sink(live.number, ended)
+
+    def _refused(self, record: StreamRecord, token: str) -> StreamRecord:
+        time = rfc3339_micro(self._now())
+        return replaced(record, stage="Refused", time=time, decision="deny", reason=token)
 
     def _now(self) -> datetime:
         return self._clock.now()
-
-
-def _record(
-    stage: str, head: StreamHead, now: datetime, *, reason: str = "", seconds: float | None = None
-) -> StreamRecord:
-    return StreamRecord(
-        stage=stage,  # type: ignore[arg-type] # one of three, said above
-        time=rfc3339_micro(now),
-        audit_id=head.audit_id,
-        cluster=head.cluster,
-        user=head.principal.user,
-        groups=tuple(sorted(head.principal.groups)),
-        real_user=head.principal.real_user,
-        identity=head.principal.identity,
-        kind=head.kind,
-        method=head.method,
-        path=head.path,
-        reason=reason,
-        seconds=seconds,
-    )
 
 
 def _answered(answer: Answer, token: str) -> bytes:

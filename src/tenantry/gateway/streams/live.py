@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from tenantry.gateway.streams.heads import Principal, StreamHead
+from tenantry.foundation.codec import replaced
+from tenantry.gateway.streams.heads import StreamHead
 from tenantry.gateway.streams.locks import LockSet
+from tenantry.gateway.streams.records import Principal, StreamRecord
 
 
 class Link(Protocol):
@@ -26,7 +28,9 @@ class LiveStream:
     """A stream that goes on."""
 
     key: Key
-    head: StreamHead
+    record: StreamRecord
+    """Of its start."""
+    expires: float | None
     started: float
     """Unix seconds."""
     number: int
@@ -47,16 +51,21 @@ class LiveStreams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def add(self, key: Key, head: StreamHead, now: float) -> LiveStream:
-        """Take in a stream; *now* is in Unix seconds."""
-        keys = self._of.get(head.principal)
+    def __contains__(self, key: Key) -> bool:
+        return key in self._streams
+
+    def add(self, key: Key, head: StreamHead, *, time: str, now: float) -> LiveStream:
+        """Take in a stream that begins *now* (Unix seconds), which is *time* in its records."""
+        user = head.record.user
+        keys = self._of.get(user)
         if keys is None:
-            keys = self._of[head.principal] = set()
+            keys = self._of[user] = set()
         else:
-            head = replace(head, principal=self._streams[next(iter(keys))].head.principal)
+            user = self._streams[next(iter(keys))].record.user
         keys.add(key)
         self._count += 1
-        stream = self._streams[key] = LiveStream(key, head, now, self._count)
+        record = replaced(head.record, time=time, user=user)
+        stream = self._streams[key] = LiveStream(key, record, head.expires, now, self._count)
         if head.expires is not None:
             self._next_expiry = min(self._next_expiry, head.expires)
         return stream
@@ -65,10 +74,10 @@ class LiveStreams:
         """Take one out; None if it is not there."""
         stream = self._streams.pop(key, None)
         if stream is not None:
-            keys = self._of[stream.head.principal]
+            keys = self._of[stream.record.user]
             keys.discard(key)
             if not keys:
-                del self._of[stream.head.principal]
+                del self._of[stream.record.user]
         return stream
 
     def take_locked(self, locks: LockSet) -> list[LiveStream]:
@@ -80,16 +89,16 @@ class LiveStreams:
         if now < self._next_expiry:
             return []
         expired = self._take(
-            [key for key, each in self._streams.items() if each.head.expires is not None and each.head.expires <= now]
+            [key for key, each in self._streams.items() if each.expires is not None and each.expires <= now]
         )
         self._next_expiry = min(
-            (each.head.expires for each in self._streams.values() if each.head.expires is not None), default=math.inf
+            (each.expires for each in self._streams.values() if each.expires is not None), default=math.inf
         )
         return expired
 
     def take_unending(self, share: float) -> list[LiveStream]:
         """Take out the oldest *share* (0 to 1, rounded up) of the watches and logs, which never end by themselves."""
-        unending = [key for key, each in self._streams.items() if each.head.kind in ("watch", "log")]
+        unending = [key for key, each in self._streams.items() if each.record.kind in ("watch", "log")]
         return self._take(unending[: math.ceil(len(unending) * share)])
 
     def take_all(self) -> list[LiveStream]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from tenantry.gateway.settings import Locks
-from tenantry.gateway.streams.heads import Principal
+from tenantry.gateway.streams.records import Principal
 
 _SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 
@@ -25,20 +25,19 @@ class LockSet:
 
     def holds(self, principal: Principal) -> bool:
         """Say whether either the user that is seen upstream or the real caller is locked, by name or by group."""
-        return self._names(principal.user, principal.groups) or self._names(principal.real_user, principal.real_groups)
+        return self._names(principal.name, principal.groups) or self._names(principal.real_name, principal.real_groups)
 
-    def _names(self, user: str, groups: frozenset[str]) -> bool:
+    def _names(self, user: str, groups: tuple[str, ...]) -> bool:
         if not user:
             return False
-        return user in self.users or not self.groups.isdisjoint(groups | _implied(user))
+        return user in self.users or not self.groups.isdisjoint((*groups, *_implied(user)))
 
 
-def _implied(user: str) -> frozenset[str]:
+def _implied(user: str) -> tuple[str, ...]:
     """Return the groups that the API server adds by itself."""
     if user == "system:anonymous":
-        return frozenset({"system:unauthenticated"})
-    groups = {"system:authenticated"}
+        return ("system:unauthenticated",)
     if user.startswith(_SERVICE_ACCOUNT):
         namespace = user.removeprefix(_SERVICE_ACCOUNT).partition(":")[0]
-        groups |= {"system:serviceaccounts", f"system:serviceaccounts:{namespace}"}
-    return frozenset(groups)
+        return ("system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return ("system:authenticated",)

@@ -240,7 +240,9 @@ class _Session:
     def _record(self, number: int, record: StreamRecord) -> None:
         match record.stage:
             case "Started":
-                self._live[number] = record
+                # For its end, should the process die.  In its groups, which may be hundreds, is no more news then.
+                bare = replaced(record.user, groups=(), real_groups=())
+                self._live[number] = replaced(record, user=bare)
                 self.active[record.kind] += 1
                 self._counters.stream_started(record.kind)
             case "Ended":
