@@ -20,6 +20,8 @@ CREDENTIAL_ID: Final = "authentication.kubernetes.io/credential-id"
 SKEW_SECONDS: Final = 60.0
 """How far another clock may be ahead; an expired token is expired at once, as for the API server."""
 
+_END_OF_TIME: Final = 2**53
+"""Seconds that a double still counts one by one."""
 _GOOGLE: Final = "https://accounts.google.com"
 _GOOGLE_WITHOUT_SCHEME: Final = "accounts.google.com"
 
@@ -197,13 +199,15 @@ def moment(claims: Claims, claim: str) -> float | None:
     """Return a NumericDate (RFC 7519, section 2); None where it is absent.
 
     Raises:
-        CredentialError: It is no number.
+        CredentialError: It is no number, or no time.
     """
     value = claims.get(claim)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CredentialError(Reason.MALFORMED_TOKEN, f"the token's claim {claim!r} is no time")
+    if not abs(value) < _END_OF_TIME:
+        raise CredentialError(Reason.MALFORMED_TOKEN, f"the token's claim {claim!r} is beyond all times")
     return float(value)
 
 

@@ -175,6 +175,8 @@ def test_unreadable_sources_are_refused(claims: dict[str, Any]) -> None:
         ({"exp": None}, Reason.EXPIRED),
         ({"exp": "2030"}, Reason.MALFORMED_TOKEN),
         ({"exp": True}, Reason.MALFORMED_TOKEN),
+        ({"exp": 10**400}, Reason.MALFORMED_TOKEN),
+        ({"exp": float("inf")}, Reason.MALFORMED_TOKEN),
         ({"nbf": NOW + 60}, None),
         ({"nbf": NOW + 61}, Reason.NOT_YET_VALID),
         ({"iat": NOW + 61}, Reason.NOT_YET_VALID),

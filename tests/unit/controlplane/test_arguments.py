@@ -52,3 +52,12 @@ def test_kwok_manages_all_nodes_by_our_stages() -> None:
         "--manage-all-nodes",
         "--server-address=127.0.0.1:1006",
     )
+
+
+def test_arguments_of_ones_own_come_last() -> None:
+    """The last of a repeated flag counts."""
+    layout, programs = Layout(Path("/cp")), {program: Path("/bin", program) for program in PROGRAMS}
+    found = arguments(layout, PORTS, programs, api_server=("--allow-privileged=false",))
+    assert found == ARGUMENTS | {
+        Component.API_SERVER: (*ARGUMENTS[Component.API_SERVER], "--allow-privileged=false"),
+    }

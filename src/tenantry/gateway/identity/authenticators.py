@@ -49,6 +49,7 @@ class Authenticators:
                 tasks.create_task(issuer.keys.run())
             if self._takes_certificates:
                 tasks.create_task(self._authority.run())
+            await asyncio.Event().wait()  # With nothing to keep fresh, too, it ends with whoever runs it.
 
     def problems(self) -> Iterator[str]:
         """Yield what keeps users out."""

@@ -16,6 +16,8 @@ from tenantry.kube.backoff import Backoff
 
 REFRESH_SECONDS: Final = 60.0
 """A withdrawn key is refused after this, and what the data plane still knew by it at the same moment."""
+FRESH_SECONDS: Final = 75.0
+"""How long keys hold anyway: until the next fetch, and while it takes."""
 RETRY_MAX_SECONDS: Final = 60.0
 ASK_AGAIN_SECONDS: Final = 10.0
 """Tokens of unknown keys make the keys be fetched at most this often."""
@@ -44,14 +46,14 @@ class IssuerKeys:
             issuer: Its URL, for texts.
             fetch: Returns all keys, at least one, or raises UnavailableError.
             clock: For ages.
-            stale_seconds: How long keys hold after they were last fetched.
+            stale_seconds: How long keys hold on while they cannot be fetched.
             observer: Told of each fetch.
             on_withdrawn: Called when a key that was there is not any more, or all became too old.
         """
         self._issuer = issuer
         self._fetch = fetch
         self._clock = clock
-        self._stale_seconds = stale_seconds
+        self._hold_seconds = FRESH_SECONDS + stale_seconds
         self._observer = observer
         self._on_withdrawn = on_withdrawn
         self._keys: tuple[Key, ...] = ()
@@ -109,7 +111,7 @@ class IssuerKeys:
         return any(key.fits(token) and is_signed_by(token, key) for key in self._current())
 
     def _current(self) -> tuple[Key, ...]:
-        return self._keys if self._clock.monotonic() < self._fetched + self._stale_seconds else ()
+        return self._keys if self._clock.monotonic() < self._fetched + self._hold_seconds else ()
 
     async def _waited(self) -> bool:
         """Return whether there are keys, after the first fetch where that is still on its way."""

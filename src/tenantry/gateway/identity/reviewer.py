@@ -101,8 +101,9 @@ class IdentityReviewer:
         if isinstance(caller, GuardRefusal):
             raise CredentialError(Reason(caller.token), caller.message)
         self._refuse_locked(accepted.identity)  # By its groups as they are: dropping one must not unlock.
-        # Dropped groups would come back with the caller's own token.
-        is_own = accepted.is_own_token and self._own_token_allowed and caller.groups == accepted.identity.groups
+        # Dropped groups would come back with the caller's own token; one in a subprotocol does not go up at all.
+        is_whole = caller.groups == accepted.identity.groups and bool(seen.authorization)
+        is_own = accepted.is_own_token and self._own_token_allowed and is_whole
         accepted = replace(accepted, is_own_token=is_own)
         now = self._clock.now().timestamp()
         if not seen.impersonation:

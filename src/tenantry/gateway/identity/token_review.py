@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tenantry.access.claims import check_lifetime
+from tenantry.access.claims import check_lifetime, moment
 from tenantry.access.identity import Identity
 from tenantry.access.identity_headers import AUTHENTICATED
 from tenantry.access.refusals import CredentialError, Reason
@@ -181,5 +181,7 @@ def _identity(status: _Status, audiences: tuple[str, ...]) -> Identity | None:
 
 
 def _expiry(claims: Mapping[str, Any]) -> float | None:
-    value = claims.get("exp")
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        return moment(claims, "exp")
+    except CredentialError:
+        return None  # The API server accepted the token: whatever that claim is, it is not its end.

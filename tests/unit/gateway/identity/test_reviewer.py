@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -269,6 +270,12 @@ async def test_dropped_groups_are_not_forwarded_and_the_own_token_stays_here(des
 async def test_the_own_token_goes_up_only_where_the_api_server_takes_it(desk: Desk, settings: dict[str, Any]) -> None:
     desk.reviewing.tokens["good"] = DEVS | {"audiences": ["gateway"]}
     assert ":own" not in told(await desk.identify(GOOD, replace(SETTINGS, **settings)))
+
+
+async def test_a_token_in_a_subprotocol_stays_here(desk: Desk) -> None:
+    protocol = base64.urlsafe_b64encode(b"good").decode().rstrip("=")
+    answer = await desk.identify((("websocket-bearer", protocol),))
+    assert (":own" in told(answer), upstream(answer)[0]) == (False, ("impersonate-user", "alice"))
 
 
 async def test_whoever_is_locked_is_refused_at_once(desk: Desk) -> None:
