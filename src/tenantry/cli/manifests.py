@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,10 @@ from tenantry.api.crds import crd_manifests
 from tenantry.cli.asking import cluster_options, connected, run
 from tenantry.cli.output import print_documents
 from tenantry.foundation.errors import InvalidError
+from tenantry.gateway.config.problems import ConfigurationProblems
+from tenantry.gateway.config.reading import check_text, read_text
+from tenantry.gateway.settings import GatewaySettings
+from tenantry.install.gateway_settings import CONFIGURATION_FOLDER, GatewayInstall
 from tenantry.install.manifests import manifests as all_manifests
 from tenantry.install.settings import InstallSettings
 from tenantry.kube.resources import CRDS
@@ -79,6 +84,19 @@ documents_option = click.option(
 )
 @click.option("--force-delete-namespaces", is_flag=True, help="Let the operator strip finalizers of stuck namespaces.")
 @click.option("--prometheus-operator", is_flag=True, help="Add a PrometheusRule and ServiceMonitors.")
+@click.option("--gateway", "has_gateway", is_flag=True, help="Add the gateway, which takes capsule-proxy's place.")
+@click.option(
+    "--gateway-config",
+    type=click.Path(path_type=Path),
+    help="The gateway's configuration file, which its rights are made from; with --gateway.",
+)
+@click.option(
+    "--gateway-san",
+    "gateway_names",
+    multiple=True,
+    help="A name or address of the gateway's certificate, besides Service and configured hosts; repeat it.",
+)
+@click.option("--gateway-flow-schema", is_flag=True, help="Add a priority level for requests of Capsule users.")
 @click.option("--skip-crds", is_flag=True, help="Leave out the CRDs (tenantry crds prints them).")
 @click.option("--skip-configuration", is_flag=True, help="Leave out the CapsuleConfiguration, where one is there.")
 @documents_option
@@ -99,10 +117,50 @@ def manifests(  # one parameter an option: that is how click passes them
     url = given["webhook_url"]
     if url is not None and not url.startswith("https://"):
         raise InvalidError("--webhook-url", url, "the API server calls webhooks by https:// only")
+    gateway = _gateway(
+        replicas,
+        is_wanted=given.pop("has_gateway"),
+        file=given.pop("gateway_config"),
+        names=given.pop("gateway_names"),
+        has_flow_schema=given.pop("gateway_flow_schema"),
+    )
     settings = InstallSettings(
-        operator_replicas=replicas, admission_replicas=replicas, admission_workers=admission_workers, **given
+        operator_replicas=replicas,
+        admission_replicas=replicas,
+        admission_workers=admission_workers,
+        gateway=gateway,
+        **given,
     )
     print_documents(all_manifests(settings, with_crds=not skip_crds, with_configuration=not skip_configuration), output)
+
+
+def _gateway(
+    replicas: int, *, is_wanted: bool, file: Path | None, names: tuple[str, ...], has_flow_schema: bool
+) -> GatewayInstall | None:
+    if not is_wanted:
+        if file is not None or names or has_flow_schema:
+            raise InvalidError("--gateway", "not given", "the other options of the gateway need it")
+        return None
+    if file is None:
+        return GatewayInstall(replicas=replicas, names=names, has_flow_schema=has_flow_schema)
+    text = read_text(file)
+    # The files that it names are in the Pod, not here.
+    checked = check_text(text, folder=Path(CONFIGURATION_FOLDER), now=None)
+    if checked.settings is None:
+        raise ConfigurationProblems(str(file), checked.problems)
+    for name, given, kept in (
+        ("healthAddress", checked.settings.health_address, GatewaySettings().health_address),
+        ("metricsAddress", checked.settings.metrics_address, GatewaySettings().metrics_address),
+    ):
+        if given != kept:
+            raise InvalidError(f"{name} in {file}", given, f"probes and Services are made for {kept}: leave it out")
+    return GatewayInstall(
+        replicas=replicas,
+        configuration=checked.settings,
+        configuration_text=text,
+        names=names,
+        has_flow_schema=has_flow_schema,
+    )
 
 
 @click.command()

@@ -80,6 +80,10 @@ def duration_seconds(text: str) -> float | None:
 )
 @process_options.configuration_name
 @click.option("--service-name", default="capsule-webhook-service", show_default=True, help="Of admission's Service.")
+@click.option("--gateway-secret", default="", help="Secret with the gateway's certificate, to be kept here.")
+@click.option(
+    "--gateway-host", "gateway_hosts", multiple=True, help="A name or address of that certificate; repeat it."
+)
 @process_options.metrics_address
 @process_options.health_address
 @click.option(
@@ -148,6 +152,8 @@ def operator(**given: Any) -> None:
                 admission_service_account=given["admission_service_account"],
                 configuration_name=given["configuration_name"],
                 service_name=given["service_name"],
+                gateway_secret=given["gateway_secret"],
+                gateway_hosts=given["gateway_hosts"],
                 identity=identity_of(os.environ.get("POD_NAME") or socket.gethostname()),
                 workers=given["workers"],
                 force_delete_namespaces=given["force_delete_namespaces"],

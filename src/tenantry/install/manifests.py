@@ -8,6 +8,8 @@ from tenantry.api import labels
 from tenantry.api.crds import crd_manifests
 from tenantry.api.meta import CAPSULE_API_VERSION
 from tenantry.install.certificates import certificates
+from tenantry.install.gateway import gateway_workloads
+from tenantry.install.gateway_rights import gateway_rights
 from tenantry.install.monitoring import monitoring
 from tenantry.install.rbac import rights
 from tenantry.install.settings import InstallSettings
@@ -27,8 +29,10 @@ def manifests(
         *(crd_manifests() if with_crds else []),
         _namespace(settings),
         *rights(settings),
+        *(gateway_rights(settings.gateway, settings.namespace) if settings.gateway is not None else []),
         *(certificates(settings) if settings.cert_manager else []),
         *workloads(settings),
+        *(gateway_workloads(settings, settings.gateway) if settings.gateway is not None else []),
         *monitoring(settings),
         *([configuration(settings)] if with_configuration else []),
     ]

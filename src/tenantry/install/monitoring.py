@@ -28,6 +28,14 @@ _ALERTS: tuple[tuple[str, str, str, str, str], ...] = (
         "No operator replica answers: tenants' namespaces are not repaired and new ones get nothing.",
     ),
     (
+        "TenantryGatewayDown",
+        # Not absent(): an installation without a gateway is well.
+        'sum(up{job=~".*tenantry-gateway-metrics.*"}) == 0',
+        "1m",
+        "critical",
+        "No gateway replica answers: users can't reach the API through it. See docs/how-to/gateway.md.",
+    ),
+    (
         "TenantryAdmissionSlow",
         "histogram_quantile(0.99, sum by (le) (rate(tenantry_admission_seconds_bucket[5m]))) > 0.5",
         "5m",
@@ -194,7 +202,8 @@ def monitoring(settings: InstallSettings) -> list[dict[str, Any]]:
                 "spec": alert_rules(),
             }
         )
-        objects += [_service_monitor(settings, component) for component in COMPONENTS]
+        components = (*COMPONENTS, "gateway") if settings.gateway is not None else COMPONENTS
+        objects += [_service_monitor(settings, component) for component in components]
     return objects
 
 

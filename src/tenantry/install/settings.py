@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from tenantry.install.gateway_settings import GatewayInstall
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallSettings:
@@ -37,6 +39,8 @@ class InstallSettings:
     force_delete_namespaces: bool = False
     prometheus_operator: bool = False
     """Whether to print a PrometheusRule and ServiceMonitors (their CRDs must be there)."""
+    gateway: GatewayInstall | None = None
+    """The gateway's part; None: there is none."""
 
     @property
     def own_accounts(self) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenantry.install.settings import InstallSettings
 
@@ -10,15 +10,25 @@ WEBHOOK_PORT = 9443
 METRICS_PORT = 8080
 HEALTH_PORT = 10080
 COMPONENTS = ("operator", "admission")
+POD_SECURITY: Final[dict[str, Any]] = {
+    "runAsNonRoot": True,
+    "runAsUser": 1002,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Final[dict[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 def workloads(settings: InstallSettings) -> list[dict[str, Any]]:
     """Return the running parts, in the order to apply them."""
     return [
         _webhook_service(settings),
-        *(_metrics_service(settings, component) for component in COMPONENTS),
+        *(metrics_service(settings, component) for component in COMPONENTS),
         *(_deployment(settings, component) for component in COMPONENTS),
-        *(_disruption_budget(settings, component) for component in COMPONENTS),
+        *(disruption_budget(settings, component) for component in COMPONENTS),
     ]
 
 
@@ -48,7 +58,8 @@ def _webhook_service(settings: InstallSettings) -> dict[str, Any]:
     }
 
 
-def _metrics_service(settings: InstallSettings, component: str) -> dict[str, Any]:
+def metrics_service(settings: InstallSettings, component: str) -> dict[str, Any]:
+    """Return the Service by which metrics of *component* are found."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -66,8 +77,16 @@ def arguments(settings: InstallSettings, component: str) -> list[str]:
     if component == "operator":
         force = ["--force-delete-namespaces"] if settings.force_delete_namespaces else []
         own = [f"--workers={settings.operator_workers}", f"--service-name={settings.service_name}"]
-        return ["operator", "--enable-leader-election", *own, *common, *force]
+        return ["operator", "--enable-leader-election", *own, *common, *force, *_gateway_certificate(settings)]
     return ["admission", "serve", f"--webhook-port={WEBHOOK_PORT}", f"--workers={settings.admission_workers}", *common]
+
+
+def _gateway_certificate(settings: InstallSettings) -> list[str]:
+    """Return what makes the operator keep the gateway's certificate."""
+    if settings.gateway is None or settings.cert_manager:
+        return []
+    names = settings.gateway.certificate_names(settings.namespace)
+    return [f"--gateway-secret={settings.gateway.name}", *(f"--gateway-host={name}" for name in names)]
 
 
 def _deployment(settings: InstallSettings, component: str) -> dict[str, Any]:
@@ -93,18 +112,23 @@ def _pod(settings: InstallSettings, component: str) -> dict[str, Any]:
         "serviceAccountName": account,
         "priorityClassName": "system-cluster-critical",
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 1002, "seccompProfile": {"type": "RuntimeDefault"}},
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": component_labels(component)},
-            }
-        ],
+        "securityContext": POD_SECURITY,
+        "topologySpreadConstraints": spread(component),
         "containers": [_container(settings, component)],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
+
+
+def spread(component: str) -> list[dict[str, Any]]:
+    """Return constraints that put a component's Pods on different nodes, where there are several."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": component_labels(component)},
+        }
+    ]
 
 
 def _container(settings: InstallSettings, component: str) -> dict[str, Any]:
@@ -126,24 +150,22 @@ def _container(settings: InstallSettings, component: str) -> dict[str, Any]:
             {"name": "ADMISSION_SERVICE_ACCOUNT", "value": settings.admission_account},
         ],
         "ports": ports,
-        "livenessProbe": _probe("/healthz", period_seconds=10),
-        "readinessProbe": _probe("/readyz", period_seconds=5),
+        "livenessProbe": probe("/healthz", period_seconds=10),
+        "readinessProbe": probe("/readyz", period_seconds=5),
         # Measured at 800 namespaces and 201 tenants (docs/performance.md), with room to grow.
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # the only writable folder of the container
     }
 
 
-def _probe(path: str, *, period_seconds: int) -> dict[str, Any]:
+def probe(path: str, *, period_seconds: int) -> dict[str, Any]:
+    """Return a probe of the health port."""
     return {"httpGet": {"path": path, "port": "health"}, "periodSeconds": period_seconds, "timeoutSeconds": 3}
 
 
-def _disruption_budget(settings: InstallSettings, component: str) -> dict[str, Any]:
+def disruption_budget(settings: InstallSettings, component: str) -> dict[str, Any]:
+    """Return the PodDisruptionBudget of *component*: one Pod at a time."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

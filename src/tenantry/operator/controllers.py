@@ -10,6 +10,8 @@ from typing import Any, Final
 from tenantry.kube.queue import WorkQueue
 from tenantry.operator.certificates.controller import KEY as CERTIFICATES_KEY
 from tenantry.operator.certificates.controller import CertificateController
+from tenantry.operator.certificates.gateway import KEY as GATEWAY_CERTIFICATE_KEY
+from tenantry.operator.certificates.gateway import GatewayCertificateController
 from tenantry.operator.classes import ClusterClasses
 from tenantry.operator.configuration import ConfigurationController
 from tenantry.operator.force_deletion import ForceDeletion
@@ -61,6 +63,7 @@ class Controllers:
         self.tenant_owners = TenantOwnerController(tools)
         self.quotas = QuotaController(tools, enqueue_namespace=self.namespaces.queue.add)
         self.certificates = CertificateController(tools)
+        self.gateway_certificate = GatewayCertificateController(tools)
         self.object_metadata = ObjectMetadataController(tools)
 
     @property
@@ -74,6 +77,7 @@ class Controllers:
         self.rbac.queue.add(RBAC_KEY)
         self.webhooks.queue.add(WEBHOOKS_KEY)
         self.certificates.queue.add(CERTIFICATES_KEY)
+        self.gateway_certificate.queue.add(GATEWAY_CERTIFICATE_KEY)
 
     def want_classes(self) -> None:
         """Watch classes exactly while there is a tenant."""
@@ -102,6 +106,7 @@ class Controllers:
             (self.quotas.queue, self.quotas.reconcile, _FEW),
             (self.webhooks.queue, self.webhooks.reconcile, 1),
             (self.certificates.queue, self.certificates.reconcile, 1),
+            (self.gateway_certificate.queue, self.gateway_certificate.reconcile, 1),
             (self.object_metadata.queue, self.object_metadata.reconcile, workers),
         ]
 

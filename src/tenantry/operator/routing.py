@@ -208,6 +208,7 @@ class Routing:
     def _on_webhooks(self, _: Change[Any]) -> None:
         self._to.webhooks.queue.add("webhooks")
         self._to.certificates.queue.add("certificates")
+        self._to.gateway_certificate.queue.add("gateway-certificate")
         self._tools.enforcement.wake()
 
     def _on_lease(self, change: Change[Lease]) -> None:

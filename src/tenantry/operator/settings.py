@@ -15,6 +15,10 @@ class OperatorSettings:
     configuration_name: str = "default"
     service_name: str = "capsule-webhook-service"
     """Of admission, unless the CapsuleConfiguration names one."""
+    gateway_secret: str = ""
+    """Secret with the gateway's certificate, to be made and renewed here; empty: there is none, or others do."""
+    gateway_hosts: tuple[str, ...] = ()
+    """Host names and addresses of that certificate."""
     identity: str = "tenantry"
     """Of this process, unique among the candidates for the lease."""
     workers: int = 16

@@ -5,6 +5,27 @@ app.kubernetes.io/part-of: tenantry
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 
+{{/* Names of the components, as a YAML list. */}}
+{{- define "tenantry.components" -}}
+- operator
+- admission
+{{- if .Values.gateway.enabled }}
+- gateway
+{{- end }}
+{{- end }}
+
+{{/* Names and addresses of the gateway's certificate, as a YAML list. */}}
+{{- define "tenantry.gatewayNames" -}}
+{{- $name := .Values.gateway.name }}
+{{- $service := printf "%s.%s" $name .Release.Namespace }}
+{{- $names := list $name $service (printf "%s.svc" $service) (printf "%s.svc.cluster.local" $service) }}
+{{- range .Values.gateway.configuration.clusters }}
+{{- $names = concat $names (.hosts | default list) }}
+{{- end }}
+{{- $names = concat $names (.Values.gateway.options.additionalSANs | default list) .Values.gateway.additionalSANs }}
+{{- toYaml (uniq $names) }}
+{{- end }}
+
 {{/* Labels of rights, which belong to no component alone. */}}
 {{- define "tenantry.rbacLabels" -}}
 app.kubernetes.io/name: tenantry
@@ -33,6 +54,49 @@ httpGet:
   port: health
 periodSeconds: {{ .period }}
 timeoutSeconds: 3
+{{- end }}
+
+{{/* What a Pod says before its containers. Call with root, component, account, settings, graceSeconds. */}}
+{{- define "tenantry.placement" -}}
+{{- $values := .root.Values }}
+serviceAccountName: {{ .account }}
+{{- with $values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- if .settings.hostNetwork }}
+hostNetwork: true
+dnsPolicy: ClusterFirstWithHostNet
+{{- end }}
+terminationGracePeriodSeconds: {{ .graceSeconds }}
+securityContext:
+  {{- toYaml $values.podSecurityContext | nindent 2 }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+  {{- if $values.topologySpreadConstraints }}
+  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+  {{- else }}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "tenantry.labels" .component | nindent 8 }}
+  {{- end }}
 {{- end }}
 
 {{/* One Deployment. Call with root, component, account, settings, arguments (a list). */}}
@@ -65,44 +129,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      serviceAccountName: {{ .account }}
-      {{- with $values.imagePullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-      {{- if .settings.hostNetwork }}
-      hostNetwork: true
-      dnsPolicy: ClusterFirstWithHostNet
-      {{- end }}
-      terminationGracePeriodSeconds: 30
-      securityContext:
-        {{- toYaml $values.podSecurityContext | nindent 8 }}
-      {{- with $values.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      topologySpreadConstraints:
-        {{- if $values.topologySpreadConstraints }}
-        {{- toYaml $values.topologySpreadConstraints | nindent 8 }}
-        {{- else }}
-        - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels:
-              {{- include "tenantry.labels" .component | nindent 14 }}
-        {{- end }}
+      {{- include "tenantry.placement" (merge (dict "graceSeconds" 30) .) | nindent 6 }}
       containers:
         - name: {{ .component }}
           image: {{ include "tenantry.image" $root }}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tenantry.gateway.config.ignored import GATE_NOTES, IGNORED, IGNORED_SWITCHES
 
-_FLAGS: Final[Mapping[str, str]] = {
+OPTION_FLAGS: Final[Mapping[str, str]] = {
     "listeningPort": "--listening-port",
     "logLevel": "--zap-log-level",
     "capsuleConfigurationName": "--capsule-configuration-name",
@@ -33,6 +33,8 @@ _FLAGS: Final[Mapping[str, str]] = {
     "leaderElection": "--enable-leader-election",
 }
 _APART: Final = frozenset({"SSLDirectory", "SSLCertFileName", "SSLKeyFileName", "extraArgs", "featureGates"})
+OPTIONS_WITHOUT_FLAG: Final = _APART | {"additionalSANs", "generateCertificates", "certificateVolumeName"}
+"""Options that capsule-proxy's chart makes no flag of, or not one each."""
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "options.additionalSANs": "names of the certificate are tenantry's chart's to set: gateway.additionalSANs",
     "options.generateCertificates": "tenantry's operator makes the certificate",
@@ -76,7 +78,7 @@ def chart_values(values: Mapping[str, Any]) -> ChartValues:
 
 
 def _option(name: str, value: Any, arguments: list[str], notes: list[tuple[str, str]]) -> None:
-    flag, where = _FLAGS.get(name, ""), f"options.{name}"
+    flag, where = OPTION_FLAGS.get(name, ""), f"options.{name}"
     why = _why_ignored(flag)
     if why is not None:
         notes.append((where, why))

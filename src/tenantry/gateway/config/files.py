@@ -20,7 +20,8 @@ from tenantry.gateway.config.text import is_ip
 from tenantry.gateway.settings import Certificate, ClusterSettings, GatewaySettings
 from tenantry.kube.config import load_config
 
-SOON: Final = timedelta(days=7)
+SOON: Final = timedelta(days=2)
+"""The operator renews what it made three days before the end."""
 _FILE_BYTES: Final = 4 * 1024 * 1024
 
 

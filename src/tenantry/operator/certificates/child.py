@@ -44,6 +44,8 @@ class AuthorityRequest(Model, tag="authority"):
     """Make a CA."""
 
     now: datetime
+    subject: str = "tenantry-admission"
+    """What its name begins with."""
 
 
 class ServingRequest(Model, tag="serving"):
@@ -52,6 +54,8 @@ class ServingRequest(Model, tag="serving"):
     authority: Pair
     names: frozenset[str]
     now: datetime
+    subject: str = "tenantry-admission"
+    """Common name; clients look at *names*."""
 
 
 Request = InspectRequest | AuthorityRequest | ServingRequest
@@ -102,9 +106,9 @@ def answer(data: bytes) -> bytes:
 
     request: Request = decode(data, InspectRequest | AuthorityRequest | ServingRequest)  # type: ignore[arg-type]
     if isinstance(request, AuthorityRequest):
-        return encode(pki.new_authority(request.now))
+        return encode(pki.new_authority(request.now, request.subject))
     if isinstance(request, ServingRequest):
-        return encode(pki.new_serving(request.authority, request.names, request.now))
+        return encode(pki.new_serving(request.authority, request.names, request.now, subject=request.subject))
     return encode(
         Inspection(
             current=pki.read_authority(request.authority),

@@ -21,11 +21,11 @@ _BACKDATED: Final = timedelta(minutes=5)
 """Other machines' clocks may be behind."""
 
 
-def new_authority(now: datetime) -> Pair:
+def new_authority(now: datetime, subject: str = "tenantry-admission") -> Pair:
     """Return a new self-signed CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     # A name of its own for each: two CAs of one name would be mistaken for one another.
-    name = _name(f"tenantry-admission-ca-{int(now.timestamp())}")
+    name = _name(f"{subject}-ca-{int(now.timestamp())}")
     certificate = (
         _builder(name, name, key.public_key(), now, CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -35,14 +35,14 @@ def new_authority(now: datetime) -> Pair:
     return _pem(certificate), _key_pem(key)
 
 
-def new_serving(authority: Pair, names: frozenset[str], now: datetime) -> Pair:
+def new_serving(authority: Pair, names: frozenset[str], now: datetime, *, subject: str = "tenantry-admission") -> Pair:
     """Return a new serving certificate for *names*, signed by *authority*."""
     ca = x509.load_pem_x509_certificate(authority[0].encode())
     ca_key = serialization.load_pem_private_key(authority[1].encode(), password=None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name("tenantry-admission"), ca.subject, key.public_key(), now, SERVING_LIFE)
+        _builder(_name(subject), ca.subject, key.public_key(), now, SERVING_LIFE)
         .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in sorted(names)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)

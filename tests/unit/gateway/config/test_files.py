@@ -94,7 +94,7 @@ def test_a_key_behind_a_password_is_refused(told: Told, ca: trustme.CA) -> None:
     ("ends", "said", "fix"),
     [
         (timedelta(hours=-1), "expired on 2026-06-30 23:00 UTC", "renew it; clients refuse it"),
-        (timedelta(days=3), "expires on 2026-07-04 00:00 UTC", "renew it"),
+        (timedelta(days=1), "expires on 2026-07-02 00:00 UTC", "renew it"),
     ],
 )
 def test_an_old_certificate_is_a_warning(told: Told, ca: trustme.CA, ends: timedelta, said: str, fix: str) -> None:
