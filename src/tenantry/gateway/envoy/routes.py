@@ -44,12 +44,12 @@ def outer_routes(name: str, cluster: ClusterInputs) -> list[Json]:
     if cluster.has_relay:
         routes.append(_route("stream", names.stream(name), long=True))
     routes += [
-        _route("own", names.own_upgrades(name), UPGRADE, long=True, **prefix),
         _route("own", names.own(name), long=False, **prefix),
-        _route("own-stream", names.own(name), long=True, **prefix),
-        _route("upstream", names.api_upgrades(name), UPGRADE, long=True, **prefix),
         _route("upstream", names.api(name), long=False, **prefix),
-        # Long-running requests of clusters without a relay.
+        # Long-running requests of clusters without a relay; an upgrade always is one.
+        _route("own-stream", names.own_upgrades(name), UPGRADE, long=True, **prefix),
+        _route("own-stream", names.own(name), long=True, **prefix),
+        _route("direct-stream", names.api_upgrades(name), UPGRADE, long=True, **prefix),
         _route("direct-stream", names.api(name), long=True, **prefix),
     ]
     return [*routes, {"match": {"prefix": "/"}, "direct_response": {"status": 403}}]

@@ -3,6 +3,7 @@
 local REFUSALS = {
   UrlTooLong = { 414, "RequestURITooLong", "the request's URL is longer than the gateway takes" },
   PathMalformed = { 400, "BadRequest", "the request's path is not in the form that the gateway forwards" },
+  HostMalformed = { 400, "BadRequest", "the request's host is no host name" },
   PathUnknown = { 404, "NotFound", "the gateway serves nothing at this path" },
 }
 
@@ -73,6 +74,8 @@ local function on_request(handle)
     return handle:respond({ [":status"] = "200", ["content-type"] = "text/plain; charset=utf-8" }, "ok")
   end
   local path, plain, query = split_target(target or "")
+  -- Two Host headers become one with a comma.
+  if path and (headers:get(":authority") or "!"):find("[^%w%.%-_:%[%]]") then path, plain = nil, "HostMalformed" end
   if not path then
     local refusal = REFUSALS[plain]
     return refuse(handle, { long = false }, refusal[1], refusal[2], refusal[3], plain)
