@@ -9,6 +9,8 @@ FILTER: Final = "tenantry.streams"
 """The filter's name, for routes that do without."""
 ANSWER_SECONDS: Final = 3
 """How long a stream that begins waits for a word; in a quiet gateway it takes half a millisecond."""
+DETAILS_PREFIX: Final = "tenantry_"
+"""Of the response code details of what is refused here; a reason's token follows, in lower case."""
 
 _PACKAGE: Final = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3"
 _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -45,6 +47,22 @@ def stream_filter(cluster: str) -> dict[str, Any]:
 def no_stream() -> dict[str, Any]:
     """Return ``typed_per_filter_config`` of a route whose requests end soon."""
     return {FILTER: {"@type": f"{_PACKAGE}.ExtProcPerRoute", "disabled": True}}
+
+
+def not_ours() -> dict[str, Any]:
+    """Return the access-log filter that is false for refusals of this package, whose bodies are to stay as they are.
+
+    For mappers of local replies: what is refused here is such a reply to Envoy.
+    """
+    return {
+        "extension_filter": {
+            "name": "not_ours",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": f"!response.code_details.startsWith('{DETAILS_PREFIX}')",
+            },
+        }
+    }
 
 
 def stream_cluster(name: str, socket: Path) -> dict[str, Any]:

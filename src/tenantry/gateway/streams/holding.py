@@ -10,6 +10,7 @@ from tenantry.foundation.clock import Clock, rfc3339_micro
 from tenantry.foundation.codec import replaced
 from tenantry.gateway.protocol import Answer, refusal
 from tenantry.gateway.streams import messages
+from tenantry.gateway.streams.envoy_filter import DETAILS_PREFIX
 from tenantry.gateway.streams.heads import RefusedHeadError, StreamHead, read_head
 from tenantry.gateway.streams.live import Link, LiveStream, LiveStreams
 from tenantry.gateway.streams.locks import LockSet
@@ -146,7 +147,9 @@ class Streams:
 
 
 def _answered(answer: Answer, token: str) -> bytes:
-    return messages.immediate_response(answer.status, answer.headers, answer.body, details=f"tenantry_{token.lower()}")
+    return messages.immediate_response(
+        answer.status, answer.headers, answer.body, details=f"{DETAILS_PREFIX}{token.lower()}"
+    )
 
 
 def _unavailable(message: str, token: str) -> Answer:

@@ -85,6 +85,8 @@ class StreamSupervisor:
         """Say why no stream could begin; nothing if one could."""
         if self._session is None:
             yield "the process that holds streams does not run"
+        elif not self._session.is_confirmed:
+            yield "the process that holds streams has not answered yet"
 
     async def run(self) -> None:
         """Keep the process running until cancelled; all streams end with it."""
@@ -173,6 +175,7 @@ class _Session:
         self._live: dict[int, StreamRecord] = {}
         self._asked: dict[int, asyncio.Future[int]] = {}
         self._serial = 0
+        self.is_confirmed = False
         self.active: Counter[str] = Counter()
         self.idle = asyncio.Event()
         self.idle.set()
@@ -231,6 +234,7 @@ class _Session:
             case Recorded(number=number, record=record):
                 self._record(number, record)
             case Locked(serial=serial, ended=ended):
+                self.is_confirmed = True
                 answer = self._asked.get(serial)
                 if answer is not None and not answer.done():
                     answer.set_result(ended)

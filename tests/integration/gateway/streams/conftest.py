@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tenantry.foundation.clock import SystemClock
-from tenantry.gateway.streams.envoy_filter import no_stream, stream_cluster, stream_filter
+from tenantry.gateway.streams.envoy_filter import no_stream, not_ours, stream_cluster, stream_filter
 from tenantry.gateway.streams.locks import LockSet
 from tenantry.gateway.streams.records import StreamRecord
 from tenantry.gateway.streams.supervisor import StreamSupervisor
@@ -195,6 +195,14 @@ class Door:
         return sorted((each.user.name, each.kind, each.reason) for each in self.records if each.stage == "Ended")
 
 
+def _mapper() -> dict[str, Any]:
+    failed = {"op": "GE", "value": {"default_value": 400, "runtime_key": "unused"}}
+    return {
+        "filter": {"and_filter": {"filters": [{"status_code_filter": {"comparison": failed}}, not_ours()]}},
+        "body": {"inline_string": "Envoy's own words"},
+    }
+
+
 def _configuration(folder: Path) -> dict[str, Any]:
     filters = [
         {
@@ -223,6 +231,7 @@ def _configuration(folder: Path) -> dict[str, Any]:
         "stat_prefix": "door",
         "stream_idle_timeout": "0s",
         "delayed_close_timeout": "0.2s",
+        "local_reply_config": {"mappers": [_mapper()]},
         "max_request_headers_kb": 96,
         "common_http_protocol_options": {"max_headers_count": 500},
         "upgrade_configs": [{"upgrade_type": "SPDY/3.1"}],

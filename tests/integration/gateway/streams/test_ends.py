@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenantry.foundation.codec import decode_any
 from tenantry.gateway.streams.locks import LockSet
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _GATEWAY = """
 import asyncio, sys
 from pathlib import Path
 from tenantry.foundation.clock import SystemClock
+from tenantry.foundation.codec import decode_any
 from tenantry.gateway.streams.locks import LockSet
 from tenantry.gateway.streams.supervisor import StreamSupervisor
 
@@ -151,7 +153,9 @@ async def test_a_stopped_process_stalls_no_stream_and_a_lock_gets_through_it(doo
     os.kill(door.child, signal.SIGSTOP)
     assert await shell.echo(b"goes on") == b"goes on"
     assert (await door.ask("/api/v1/namespaces/a/pods", {})).status == 200
-    assert (await door.watch("carol")).status in {503, 504}
+    unheld = await door.watch("carol")
+    assert unheld.status == 504
+    assert await asyncio.wait_for(unheld.reader.readexactly(17), 5) == b"Envoy's own words"
     async with asyncio.timeout(PROMISED_SECONDS):
         assert await door.supervisor.apply(LockSet(users=frozenset({"alice"}))) == 2
         assert [await stream.rest() for stream in (watch, shell)] == [b"", b""]
@@ -202,6 +206,9 @@ async def test_a_head_that_is_not_the_scripts_goes_nowhere(
     stream = await door.ask(WATCH, {"impersonate-user": "alice", **headers}, more=more)
     assert (stream.status, f"x-tenantry-reason: {token}\r\n" in stream.head) == (status, True)
     assert "content-type: application/json\r\n" in stream.head
+    length = int(stream.head.partition("content-length: ")[2].partition("\r\n")[0])
+    said = decode_any(await asyncio.wait_for(stream.reader.readexactly(length), 5))
+    assert (said["kind"], said["status"], said["code"]) == ("Status", "Failure", status)
     assert door.upstream.seen == []
     assert [(each.stage, each.reason) for each in door.records] == [("Refused", token)]
     assert dict(door.counts.refused) == {token: 1}
