@@ -29,7 +29,7 @@ from tenantry.gateway.streams.channel import (
 from tenantry.gateway.streams.holding import Streams
 from tenantry.gateway.streams.serving import serving
 
-BEHIND_BYTES: Final = 4 * 1024 * 1024
+BEHIND_BYTES: Final = 16 * 1024 * 1024
 """Records that the gateway's process has not taken; then no stream begins, and the ends of those that are live fit."""
 
 
