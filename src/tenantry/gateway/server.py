@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -52,14 +53,23 @@ Route = Callable[[RequestInfo], Awaitable[Handler]]
 """Says who answers a request."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """What one cluster's answers come from."""
+
+    messages: Mapping[str, Ask]
+    """By path: identify, verdict, masked."""
+    route: Route
+
+
 class GatewayServer:
     """What listens behind Envoy for one cluster."""
 
-    def __init__(self, secret: str, *, messages: dict[str, Ask], route: Route) -> None:
-        """Take what to do with messages (by path: identify, verdict, masked) and with requests."""
+    def __init__(self, secret: str, responder: Responder) -> None:
+        """Take the word by which the data plane is known, and what answers."""
         self._secret = secret.encode()
-        self._messages = messages
-        self._route = route
+        self.responder = responder
+        """May be exchanged while it serves: what has begun ends with what it began with."""
 
     @asynccontextmanager
     async def serving(self, path: Path) -> AsyncIterator[None]:
@@ -77,7 +87,7 @@ class GatewayServer:
         if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), self._secret):
             return _response(refusal(403, "Forbidden", "this socket is the data plane's alone", token="Secret"))
         try:
-            ask = self._messages.get(request.path)
+            ask = self.responder.messages.get(request.path)
             if ask is not None:
                 return _response(await self._message(ask, request))
             return await self._request(request)
@@ -112,7 +122,7 @@ class GatewayServer:
         except ValueError as error:
             return _response(refusal(500, "InternalError", str(error), token="Identity"))
         info = request_info(request.method, request.message.path)
-        handler = await self._route(info)
+        handler = await self.responder.route(info)
         return await handler.handle(request, identity, info)
 
 

@@ -79,6 +79,11 @@ class Client:
     ) -> None:
         await self._transport.__aexit__(kind, error, trace)
 
+    @property
+    def transport(self) -> Transport:
+        """The connections, for requests as bytes; whom this client acts as is not put on those."""
+        return self._transport
+
     def impersonating(self, who: Impersonation) -> Client:
         """Return a client that acts as *who* over the same connections; it lives as long as this one."""
         other = object.__new__(Client)

@@ -136,6 +136,14 @@ class Transport:
             self._source.reject(grant)  # The caller's next try gets a new one.
             raise
 
+    async def authorization(self) -> str | None:
+        """Return the Authorization header that the next request would have; None for none.
+
+        Raises:
+            CredentialsError: No credential could be had.
+        """
+        return (await self._source.grant()).authorization
+
     def _limits(self, call: Call) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=call.timeout_seconds or self._timeout_seconds, sock_connect=CONNECT_SECONDS)
 

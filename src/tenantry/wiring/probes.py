@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,6 +28,8 @@ class Probes:
     readiness: Problems
     liveness: Problems = _nothing
     """Reasons to restart the process: what a restart can not mend is none."""
+    more_metrics: Callable[[], Awaitable[str]] | None = None
+    """Metrics of a child process, in the same text format."""
 
     @asynccontextmanager
     async def serving(self, *, health: str, metrics: str) -> AsyncIterator[None]:
@@ -59,7 +61,10 @@ class Probes:
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        body = generate_latest(self.registry)
+        if self.more_metrics is not None:
+            body += (await self.more_metrics()).encode()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 def _answer(problems: Problems) -> web.Response:
