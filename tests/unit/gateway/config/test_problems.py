@@ -145,6 +145,14 @@ nothingLikeIt: 1
             ),
         ),
         (
+            TLS + "clusters: [{identity: {authenticators: [XForwardedClientCert], "
+            "forwarded: {trustedNetworks: [0.0.0.0/0]}}}]\n",
+            (
+                "f:4:94: error: clusters[0].identity.forwarded.trustedNetworks[0]: 0.0.0.0/0 is everybody: "
+                "list the networks of the proxy alone"
+            ),
+        ),
+        (
             TLS + "clusters: [{name: a, hosts: ['a.b:443']}]\n",
             (
                 "f:4:30: error: clusters[0].hosts[0]: 'a.b:443' is no host name: "
@@ -226,6 +234,13 @@ def test_what_is_likely_not_meant_is_a_warning(text: str, said: str) -> None:
 
     assert [located_line("f", each) for each in checked.problems] == [said]
     assert checked.settings is not None
+
+
+def test_networks_of_forwarded_certificates_are_no_matter_where_those_are_not_looked_at() -> None:
+    """As with capsule-proxy's flag for trusted networks, which is about connections, too."""
+    text = TLS + "clusters: [{identity: {forwarded: {trustedNetworks: [0.0.0.0/0]}}}]\n"
+
+    assert lines(HEAD + text) == []
 
 
 @pytest.mark.parametrize(
