@@ -11,6 +11,7 @@ from tenantry.gateway.envoy import credentials, names
 from tenantry.gateway.envoy.inputs import ClusterInputs, Inputs
 from tenantry.gateway.envoy.shapes import Json, discovery, file_source, pem_source, resource, typed, watched
 from tenantry.gateway.runtime import RuntimeFolder
+from tenantry.gateway.streams.envoy_filter import stream_cluster
 from tenantry.kube.config import ClusterConfig
 from tenantry.kube.tls import Pem, TlsSettings
 
@@ -39,10 +40,10 @@ def clusters(runtime: RuntimeFolder, inputs: Inputs) -> dict[str, bytes]:
     for name, cluster in inputs.clusters.items():
         credentials.check(name, cluster.upstream)
         listed += _api_servers(runtime.envoy, name, cluster.upstream)
-        listed.append(_socket(names.python(name), runtime.python_socket(name), reuses=True))
-        if cluster.has_relay:
-            listed.append(_socket(names.stream(name), runtime.stream_socket(name), reuses=False))
+        listed.append(_socket(names.python(name), runtime.python_socket(name)))
         files |= _secrets(name, cluster, inputs.system_ca)
+    if inputs.holds_streams:
+        listed.append(resource("config.cluster.v3.Cluster", **stream_cluster(names.STREAMS, runtime.streams_socket)))
     return {names.CLUSTERS: discovery(listed), **files}
 
 
@@ -146,8 +147,8 @@ def _secrets(name: str, cluster: ClusterInputs, system_ca: str) -> dict[str, byt
     return files
 
 
-def _socket(name: str, path: Path, *, reuses: bool) -> Json:
-    common: Json = {"idle_timeout": f"{SOCKET_IDLE_SECONDS}s"} if reuses else {"max_requests_per_connection": 1}
+def _socket(name: str, path: Path) -> Json:
+    common: Json = {"idle_timeout": f"{SOCKET_IDLE_SECONDS}s"}
     options: Json = {"explicit_http_config": {"http_protocol_options": {}}, "common_http_protocol_options": common}
     return _cluster(name, {"pipe": {"path": str(path)}}, options, type="STATIC")
 

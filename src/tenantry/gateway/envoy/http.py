@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from tenantry.gateway.envoy import names, routes
 from tenantry.gateway.envoy.audit import request_metrics, requests_log
-from tenantry.gateway.envoy.inputs import ClusterInputs
 from tenantry.gateway.envoy.replies import local_replies
 from tenantry.gateway.envoy.shapes import TYPES, Json, exact_header, file_source, metadata_is, seconds, typed
-from tenantry.gateway.protocol import SECRET_HEADER
 from tenantry.gateway.settings import GatewaySettings, Limits
+from tenantry.gateway.streams.envoy_filter import stream_filter
 
 LUA: Final = "extensions.filters.http.lua.v3.Lua"
 RBAC: Final = "extensions.filters.http.rbac.v3.RBAC"
@@ -34,15 +33,22 @@ KIB: Final = 1024
 
 
 def connection_manager(
-    settings: GatewaySettings, hosts: list[Json], *, logs: list[Json], filters: list[Json], forwards_certificates: bool
+    settings: GatewaySettings,
+    hosts: list[Json],
+    *,
+    logs: list[Json],
+    filters: list[Json],
+    forwards_certificates: bool,
+    holds_streams: bool,
 ) -> Json:
-    """Return the connection manager of clients' connections."""
+    """Return the connection manager of clients' connections; *filters* are the scripts."""
     limited = typed(
         "body",
         "extensions.filters.http.body_size_limit.v3.BodySizeLimit",
         max_request_bytes=settings.limits.request_body_bytes,
     )
-    guarded = [*filters, guard()]
+    held = [stream_filter(names.STREAMS), typed(routes.STRIP, routes.HEADER_MUTATION)] if holds_streams else []
+    guarded = [*filters, guard(), *held]
     return typed(
         "http",
         CONNECTION_MANAGER,
@@ -54,6 +60,8 @@ def connection_manager(
         route_config={"name": "clients", "virtual_hosts": hosts, "validate_clusters": False},
         local_reply_config=local_replies(),
         use_remote_address=True,
+        # A stream that is ended is seen to end; the default of 1 s is half of what a lock may take.
+        delayed_close_timeout="0.2s",
         early_header_mutation_extensions=[_forget()],
         forward_client_cert_details="ALWAYS_FORWARD_ONLY" if forwards_certificates else "SANITIZE",
         **limits(settings.limits),
@@ -125,7 +133,7 @@ def guard() -> Json:
     return _allow("guard", {"and_ids": {"ids": [metadata_is(("ok",), "yes"), acts]}})
 
 
-_OWN: Final = ("own", "own-stream", "stream")
+_OWN: Final = ("own", "own-stream")
 
 
 def _header(name: str, value: str) -> Json:
@@ -145,31 +153,3 @@ def router() -> Json:
 def logs_of(settings: GatewaySettings, cluster: str) -> list[Json]:
     """Return the audit log and the metrics of a cluster."""
     return [requests_log(settings.audit, cluster), *request_metrics(cluster)]
-
-
-def inner_connection_manager(name: str, cluster: ClusterInputs, secret: str, limit: Limits) -> Json:
-    """Return what takes back from the relay what it passes on."""
-    upstream = {"and_ids": {"ids": [_header(names.STREAM_HEADER, "upstream"), USER]}}
-    acts = {"or_ids": {"ids": [upstream, _header(names.STREAM_HEADER, "own")]}}
-    inner = _allow("relay", {"and_ids": {"ids": [_header(SECRET_HEADER, secret), acts]}})
-    ours = {"remove_on_match": {"key_matcher": {"prefix": "x-tenantry-", "ignore_case": True}}}
-    strip = typed(
-        "strip", "extensions.filters.http.header_mutation.v3.HeaderMutation", mutations={"request_mutations": [ours]}
-    )
-    host = {"name": "relay", "domains": ["*"], "routes": routes.inner_routes(name, cluster)}
-    return typed(
-        "http",
-        CONNECTION_MANAGER,
-        stat_prefix="relay",
-        http_filters=[inner, strip, router()],
-        upgrade_configs=[{"upgrade_type": kind} for kind in UPGRADES],
-        route_config={"name": "relay", "virtual_hosts": [host], "validate_clusters": False},
-        local_reply_config=local_replies(),
-        stream_idle_timeout="0s",
-        # The relay adds nothing, but what the script sends beyond the client's headers needs room too.
-        max_request_headers_kb=min(8192, 4 * -(-limit.request_header_bytes // KIB)),
-        common_http_protocol_options={"max_headers_count": 4 * limit.request_headers},
-        use_remote_address=False,
-        skip_xff_append=True,
-        **{**strictness(), "generate_request_id": False},
-    )

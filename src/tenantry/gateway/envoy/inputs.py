@@ -17,8 +17,6 @@ class ClusterInputs:
     """The server, how it is verified, and the kind of the gateway's credential; see :mod:`.credentials`."""
     client_ca: Pem | None = None
     """Who signs client certificates, unless the settings name a file; None: nobody is asked for one."""
-    has_relay: bool = True
-    """Whether long-running requests go through the relay; if not, nothing can end them before their time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +24,10 @@ class Inputs:
     """Everything for one rendering."""
 
     secret: str = field(repr=False)
-    """The word that the script shows to Python, and the relay to the inner listener; no quotes, no blanks."""
+    """The word that the script shows to Python; no quotes, no blanks."""
     clusters: Mapping[str, ClusterInputs]
     """By the names in the settings."""
+    holds_streams: bool = True
+    """Whether long-running requests are held by :mod:`tenantry.gateway.streams`; if not, nothing ends them early."""
     system_ca: str = "/etc/ssl/certs/ca-certificates.crt"
     """The machine's trusted roots, for API servers without a CA of their own."""

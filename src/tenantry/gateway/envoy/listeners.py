@@ -1,4 +1,4 @@
-"""The listener for clients, one filter chain a cluster, and the relay's way back in."""
+"""The listener for clients, with one filter chain a cluster."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ BUFFER_BYTES: Final = 256 * 1024
 
 def listeners(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs) -> bytes:
     """Return the listeners' file."""
-    relayed = [name for name, cluster in inputs.clusters.items() if cluster.has_relay]
-    inner = [_inner(settings, runtime, inputs, name) for name in relayed]
-    return discovery([_outer(settings, runtime, inputs), *inner])
-
-
-def _outer(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs) -> Json:
     listening = settings.listening
     filters = []
     if listening.proxy_protocol:
@@ -33,7 +27,7 @@ def _outer(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs) ->
         chains = [_chain(settings, runtime, inputs, cluster) for cluster in settings.clusters]
     else:
         chains = [_plain_chain(settings, runtime, inputs)]
-    return resource(
+    listener = resource(
         LISTENER,
         name="clients",
         address={"socket_address": {"address": listening.address, "port_value": listening.port}},
@@ -41,14 +35,9 @@ def _outer(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs) ->
         listener_filters_timeout=f"{settings.limits.header_seconds:g}s",
         filter_chains=[chain for several in chains for chain in several],
         per_connection_buffer_limit_bytes=BUFFER_BYTES,
-        access_log=[_refused_connections(settings)],
-        # A second listener on the same port would share it silently.
-        enable_reuse_port=True,
+        access_log=[connections_log(settings.audit)],
     )
-
-
-def _refused_connections(settings: GatewaySettings) -> Json:
-    return connections_log(settings.audit)
+    return discovery([listener])
 
 
 def _chain(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs, cluster: ClusterSettings) -> list[Json]:
@@ -67,6 +56,7 @@ def _chain(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs, cl
         logs=http.logs_of(settings, cluster.name),
         filters=[http.script_filter(runtime.envoy, cluster.name)],
         forwards_certificates=_forwards(cluster),
+        holds_streams=inputs.holds_streams,
     )
     return [
         {
@@ -96,6 +86,7 @@ def _plain_chain(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inpu
         logs=http.logs_of(settings, "%DYNAMIC_METADATA(tenantry:a:cluster)%"),
         filters=scripts,
         forwards_certificates=any(_forwards(cluster) for cluster in settings.clusters),
+        holds_streams=inputs.holds_streams,
     )
     match = _trusted(settings.listening.trusted_networks)
     return [{"name": "plain", "filter_chain_match": match, "filters": [manager]}]
@@ -109,14 +100,3 @@ def _trusted(networks: tuple[Network, ...]) -> Json:
     """Return the match that lets nobody else in: a connection that matches no chain is closed at once."""
     ranges = [{"address_prefix": str(each.network_address), "prefix_len": each.prefixlen} for each in networks]
     return {"direct_source_prefix_ranges": ranges} if ranges else {}
-
-
-def _inner(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs, name: str) -> Json:
-    manager = http.inner_connection_manager(name, inputs.clusters[name], inputs.secret, settings.limits)
-    return resource(
-        LISTENER,
-        name=f"relay-{name}",
-        address={"pipe": {"path": str(runtime.upstream_socket(name)), "mode": 0o600}},
-        filter_chains=[{"filters": [manager]}],
-        per_connection_buffer_limit_bytes=BUFFER_BYTES,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 BOOTSTRAP: Final = "bootstrap.json"
@@ -12,13 +11,18 @@ CLUSTERS: Final = "cds.json"
 METADATA: Final = "tenantry"
 """Filter name of the dynamic metadata that the script writes; ``a`` in it holds what the audit tells."""
 ROUTE_HEADER: Final = "x-tenantry-route"
-STREAM_HEADER: Final = "x-tenantry-stream"
-"""On requests to the relay: ``upstream`` or ``own``; says to the inner listener whose credential goes up."""
+STREAMS: Final = "streams"
+"""The process that holds live streams, of all clusters."""
 
 
 def script_file(cluster: str) -> str:
     """The extension configuration (ECDS) of a cluster's script."""
     return f"script-{cluster}.json"
+
+
+def cluster_of_script(file: str) -> str:
+    """The cluster whose script *file* is; empty where it is another kind of file."""
+    return file[len("script-") : -len(".json")] if file.startswith("script-") else ""
 
 
 def token_file(cluster: str) -> str:
@@ -71,16 +75,6 @@ def python(cluster: str) -> str:
     return f"python-{cluster}"
 
 
-def stream(cluster: str) -> str:
-    """The relay of long-running requests."""
-    return f"stream-{cluster}"
-
-
 def script(cluster: str) -> str:
     """The script's filter."""
     return f"script-{cluster}"
-
-
-def path_in(folder: Path, name: str) -> Path:
-    """Where a rendered file lies at run time."""
-    return folder / name

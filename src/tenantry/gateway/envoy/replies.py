@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tenantry.gateway.envoy.shapes import Json, script_said
+from tenantry.gateway.streams.envoy_filter import not_ours
 
 REASONS: Final = {
     400: ("BadRequest", "the gateway refuses this request: it is malformed"),
@@ -17,7 +18,7 @@ REASONS: Final = {
     431: ("BadRequest", "the request's headers are larger than the gateway takes"),
     500: ("InternalError", "the gateway failed: look into its log"),
     502: ("ServiceUnavailable", "the API server's answer was malformed: try again"),
-    503: ("ServiceUnavailable", "the API server can not be reached from the gateway: try again"),
+    503: ("ServiceUnavailable", "the way to the API server is not open: try again"),
     504: ("Timeout", "the API server did not answer in time: try again"),
 }
 
@@ -40,7 +41,9 @@ def _mapper(code: int, reason: str, message: str) -> Json:
     comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "tenantry.unused"}}
     not_the_script = script_said(("a", "decision"), {"string_match": {"exact": "allow"}}, or_nothing=True)
     mapper: Json = {
-        "filter": {"and_filter": {"filters": [{"status_code_filter": {"comparison": comparison}}, not_the_script]}},
+        "filter": {
+            "and_filter": {"filters": [{"status_code_filter": {"comparison": comparison}}, not_the_script, not_ours()]}
+        },
         "status_code": code,
         "body_format_override": {"json_format": body},
     }

@@ -8,13 +8,22 @@ from urllib.parse import urlsplit
 
 from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.inputs import ClusterInputs
-from tenantry.gateway.envoy.shapes import Json, exact_header
+from tenantry.gateway.envoy.shapes import TYPES, Json, exact_header
+from tenantry.gateway.streams.envoy_filter import no_stream
 
 ORDINARY_IDLE_SECONDS: Final = 120
 """How long an ordinary request may see no byte in either direction; twice what the API server gives itself."""
 RETRY: Final = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
 """Only where nothing of the request reached the other side, so that no write is made twice."""
 UPGRADE: Final = {"name": "upgrade", "present_match": True}
+STRIP: Final = "strip"
+HEADER_MUTATION: Final = "extensions.filters.http.header_mutation.v3.HeaderMutation"
+STRIPPED: Final[Json] = {
+    "mutations": {
+        "request_mutations": [{"remove_on_match": {"key_matcher": {"prefix": "x-tenantry-", "ignore_case": True}}}]
+    }
+}
+"""What the script says of a stream is for the process that holds it alone."""
 OUR_HEADERS: Final = (names.ROUTE_HEADER, "x-envoy-expected-rq-timeout-ms", "x-envoy-external-address")
 
 
@@ -34,52 +43,43 @@ def domains(hosts: Iterable[str]) -> list[str]:
 
 def virtual_host(name: str, cluster: ClusterInputs, patterns: list[str], **fields: Any) -> Json:
     """Return the virtual host that serves the cluster *name* to requests for *patterns*."""
-    return {"name": f"cluster-{name}", "domains": patterns, "routes": outer_routes(name, cluster), **fields}
+    return {"name": f"cluster-{name}", "domains": patterns, "routes": cluster_routes(name, cluster), **fields}
 
 
-def outer_routes(name: str, cluster: ClusterInputs) -> list[Json]:
-    """Return the routes of requests from clients, by the header that the script wrote."""
+def cluster_routes(name: str, cluster: ClusterInputs) -> list[Json]:
+    """Return the routes of a cluster, by the header that the script wrote.
+
+    The ``-stream`` ones are for long-running requests, which are held and never idle for too long;
+    an upgrade always is one.
+    """
     prefix = _prefix(cluster)
-    routes = [_route("python", names.python(name), long=True)]
-    if cluster.has_relay:
-        routes.append(_route("stream", names.stream(name), long=True))
-    routes += [
-        _route("own", names.own(name), long=False, **prefix),
-        _route("upstream", names.api(name), long=False, **prefix),
-        # Long-running requests of clusters without a relay; an upgrade always is one.
-        _route("own-stream", names.own_upgrades(name), UPGRADE, long=True, **prefix),
-        _route("own-stream", names.own(name), long=True, **prefix),
-        _route("direct-stream", names.api_upgrades(name), UPGRADE, long=True, **prefix),
-        _route("direct-stream", names.api(name), long=True, **prefix),
+    return [
+        _ordinary("upstream", names.api(name), prefix),
+        _ordinary("python", names.python(name), {}),
+        _ordinary("own", names.own(name), prefix),
+        _long("upstream-stream", names.api_upgrades(name), prefix, [UPGRADE]),
+        _long("upstream-stream", names.api(name), prefix),
+        _long("own-stream", names.own_upgrades(name), prefix, [UPGRADE]),
+        _long("own-stream", names.own(name), prefix),
+        # Not stripped: Python wants to see the secret.
+        _route("python-stream", names.python(name), idle="0s"),
+        {"match": {"prefix": "/"}, "direct_response": {"status": 403}},
     ]
-    return [*routes, {"match": {"prefix": "/"}, "direct_response": {"status": 403}}]
 
 
-def inner_routes(name: str, cluster: ClusterInputs) -> list[Json]:
-    """Return the routes of what the relay passes on."""
-    prefix = _prefix(cluster)
-    found = [
-        ("own", names.own_upgrades(name), (UPGRADE,)),
-        ("own", names.own(name), ()),
-        ("upstream", names.api_upgrades(name), (UPGRADE,)),
-        ("upstream", names.api(name), ()),
-    ]
-    routes: list[Json] = [
-        _to(target, [exact_header(names.STREAM_HEADER, value), *more], long=True, **prefix)
-        for value, target, more in found
-    ]
-    return [*routes, {"match": {"prefix": "/"}, "direct_response": {"status": 403}}]
+def _ordinary(value: str, target: str, prefix: Json) -> Json:
+    return _route(value, target, idle=f"{ORDINARY_IDLE_SECONDS}s", **prefix) | {"typed_per_filter_config": no_stream()}
 
 
-def _route(value: str, target: str, *headers: Json, long: bool, **fields: Any) -> Json:
-    return _to(target, [exact_header(names.ROUTE_HEADER, value), *headers], long=long, **fields)
+def _long(value: str, target: str, prefix: Json, headers: list[Json] | None = None) -> Json:
+    route = _route(value, target, headers, idle="0s", **prefix)
+    return route | {"typed_per_filter_config": {STRIP: {"@type": f"{TYPES}{HEADER_MUTATION}PerRoute", **STRIPPED}}}
 
 
-def _to(target: str, headers: list[Json], *, long: bool, **fields: Any) -> Json:
-    idle = "0s" if long else f"{ORDINARY_IDLE_SECONDS}s"
+def _route(value: str, target: str, headers: list[Json] | None = None, *, idle: str, **fields: Any) -> Json:
     action = {"cluster": target, "timeout": "0s", "idle_timeout": idle, "retry_policy": RETRY, **fields}
     return {
-        "match": {"prefix": "/", "headers": headers},
+        "match": {"prefix": "/", "headers": [exact_header(names.ROUTE_HEADER, value), *(headers or [])]},
         "route": action,
         "request_headers_to_remove": list(OUR_HEADERS),
     }

@@ -59,7 +59,7 @@ def _settings(settings: GatewaySettings, cluster: ClusterSettings, inputs: Input
     others = {
         "certificates": _boolean(certificates),
         "own_always": _boolean(identity.own_token == "Always"),  # noqa: S105 - no token
-        "relay": _boolean(inputs.clusters[cluster.name].has_relay),
+        "holds": _boolean(inputs.holds_streams),
         "url_bytes": str(settings.limits.url_bytes),
         "stale_seconds": f"{identity.stale_seconds:g}",
     }

@@ -85,6 +85,7 @@ class Envoy:
         self._runtime.envoy.mkdir(mode=0o700, exist_ok=True)
         for cluster, authorization in (pushed or {}).items():
             self.set_token(cluster, authorization)
+        self._prepare(files)
         await validate(self._binary, files, self._runtime.envoy / ".check.json")
         self._write(files)
         await self._launch()
@@ -126,6 +127,7 @@ class Envoy:
         """
         async with self._applying:
             files = self._at_epoch(files)
+            self._prepare(files)
             await validate(self._binary, files, self._runtime.envoy / ".check.json")
             before = self._files
             rejected = await self._rejected_updates()
@@ -196,6 +198,17 @@ class Envoy:
             name: of_epoch(content, self._epoch) if name.startswith("script-") else content
             for name, content in files.items()
         }
+
+    def _prepare(self, files: Files) -> None:
+        """See to it that each pushed credential has a file: Envoy refuses a cluster whose file is missing."""
+        clusters = {each: names.token_file(each) for each in map(names.cluster_of_script, files) if each}
+        for name in clusters.values():
+            path = self._runtime.envoy / name
+            if name not in files and not path.exists():
+                replace_file(path, credentials.pushed_secret(None))
+        pushed = {cluster for cluster, name in clusters.items() if name not in files}
+        self._given = {cluster: given for cluster, given in self._given.items() if cluster in pushed}
+        self._refused = {cluster: seen for cluster, seen in self._refused.items() if cluster in clusters}
 
     def _write(self, files: Files) -> None:
         """Write what differs; files that are no longer named stay, as Envoy may still look at them."""

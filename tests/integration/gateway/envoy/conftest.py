@@ -179,6 +179,8 @@ class Gateway:
     python: Python
     ca: trustme.CA
     audit: Path
+    pythons: dict[str, Python] = field(default_factory=dict)
+    """By cluster."""
 
     @property
     def port(self) -> int:
@@ -235,29 +237,30 @@ def make_gateway(tmp_path: Path) -> Any:
         change: Callable[[dict[str, bytes]], dict[str, bytes]] = lambda files: files,
         credential: Any = None,
         client_ca: bytes | None = None,
-        has_relay: bool = False,
+        holds_streams: bool = False,
         token: str | None = "Bearer of-the-gateway",  # noqa: S107
         listening: dict[str, Any] | None = None,
+        others: tuple[ClusterSettings, ...] = (),
     ) -> AsyncIterator[Gateway]:
         ca = trustme.CA()
         serving = ca.issue_cert("gateway.test", "other.test", "127.0.0.1")
         certificate, key = tmp_path / "serving.crt", tmp_path / "serving.key"
         serving.private_key_pem.write_to_path(key)
         certificate.write_bytes(b"".join(pem.bytes() for pem in serving.cert_chain_pems))
-        api, python = ApiServer(port=free_port()), Python()
+        api = ApiServer(port=free_port())
+        clusters = (cluster or ClusterSettings(), *others)
         # Short: a Unix socket's path has 107 bytes, pytest's folders may take more.
         with tempfile.TemporaryDirectory(prefix="gw") as folder:
             runtime = RuntimeFolder(Path(folder))
-            python.socket = runtime.python_socket("default")
+            pythons = {each.name: Python(socket=runtime.python_socket(each.name)) for each in clusters}
             settings = GatewaySettings(
                 listening=Listening(
                     address="127.0.0.1",
                     port=free_port(),
-                    certificates=(Certificate(certificate=certificate, key=key),),
-                    **(listening or {}),
+                    **({"certificates": (Certificate(certificate=certificate, key=key),)} | (listening or {})),
                 ),
                 limits=limits or Limits(),
-                clusters=(cluster or ClusterSettings(),),
+                clusters=clusters,
                 audit=AuditSettings(file=tmp_path / "audit.log"),
                 drain_seconds=2,
                 envoy_workers=1,
@@ -267,22 +270,25 @@ def make_gateway(tmp_path: Path) -> Any:
                 tls=TlsSettings(ca=Pem(data=ca.cert_pem.bytes())),
                 credentials=credential or StaticToken("of-the-gateway"),
             )
-            given = ClusterInputs(
-                upstream=upstream, client_ca=Pem(data=client_ca) if client_ca else None, has_relay=has_relay
+            given = ClusterInputs(upstream=upstream, client_ca=Pem(data=client_ca) if client_ca else None)
+            inputs = Inputs(
+                secret=SECRET, clusters={each.name: given for each in clusters}, holds_streams=holds_streams
             )
-            inputs = Inputs(secret=SECRET, clusters={"default": given})
-            await python.start()
+            for python in pythons.values():
+                await python.start()
             server = await _serve(api, serving)
             envoy = Envoy(settings, runtime)
-            pushed = {} if credential is not None else {"default": token}
-            gateway = Gateway(envoy, settings, runtime, inputs, api, python, ca, tmp_path / "audit.log")
+            pushed = {} if credential is not None else {each.name: token for each in clusters}
+            first = pythons[clusters[0].name]
+            gateway = Gateway(envoy, settings, runtime, inputs, api, first, ca, tmp_path / "audit.log", pythons)
             try:
                 await envoy.start(change(render(settings, runtime, inputs)), pushed=pushed)
                 yield gateway
             finally:
                 await envoy.stop()
                 await server.cleanup()
-                await python.stop()
+                for python in pythons.values():
+                    await python.stop()
 
     return start
 

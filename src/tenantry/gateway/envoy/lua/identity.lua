@@ -4,7 +4,7 @@ local identities = new_cache(5000)
 local by_id = new_cache(5000)  -- for the answer's way back, which knows no credential
 
 local function new_identity(body, now)
-  local about, headers, raw = read_lines(body)
+  local about, headers, raw, real_groups = read_lines(body)
   local user, groups = nil, 0
   for i = 1, #headers do
     local name = headers[i][1]
@@ -15,7 +15,7 @@ local function new_identity(body, now)
   if not user or user == "" then error("an identity without a user") end
   return {
     headers = headers, raw = raw, user = user, groups = groups,
-    id = about.id or "", how = about.how or "", real = about.real, own = about.own == "1",
+    real_groups = real_groups, id = about.id or "", how = about.how or "", real = about.real, own = about.own == "1",
     fresh = now + (tonumber(about.fresh) or 0), stale = now + (tonumber(about.stale) or 0),
     expires = tonumber(about.expires) or math.huge, refreshing = 0,
   }

@@ -17,13 +17,23 @@ local function route_of(facts, identity, verdict)
   if route == "upstream" and CONFIG.own_always and identity.own and not (verdict and #verdict.headers > 0) then
     route = "own"
   end
-  if route == "python" or not facts.long then return route, route end
-  if CONFIG.relay then return "stream", route end
-  return route == "own" and "own-stream" or "direct-stream", route
+  return facts.long and route .. "-stream" or route, route
 end
 
 local function add_all(headers, list, prefix)
   for i = 1, #list do headers:add(prefix .. list[i][1], list[i][2]) end
+end
+
+-- For the process that holds streams, and ends them when their user is locked out or their credential ends.
+local function tell_whose(headers, identity, own)
+  headers:replace("x-tenantry-cluster", CONFIG.cluster)
+  headers:replace("x-tenantry-stream", own and "own" or "upstream")
+  headers:replace("x-tenantry-id", identity.id)
+  headers:replace("x-tenantry-how", identity.how)
+  headers:replace("x-tenantry-real", identity.real or identity.user)
+  if identity.expires ~= math.huge then headers:replace("x-tenantry-expires", string.format("%d", identity.expires)) end
+  for i = 1, #identity.real_groups do headers:add("x-tenantry-real-group", identity.real_groups[i]) end
+  if own then add_all(headers, identity.headers, "x-tenantry-") end
 end
 
 -- What goes on, on a header map from which all that claims an identity is gone.
@@ -48,14 +58,9 @@ local function forward(handle, facts, identity, verdict, request)
   if request.upgrade then headers:replace("connection", "Upgrade") end
   local id = headers:get("x-request-id")
   if id then headers:replace("audit-id", id) end
-  if route == "python" or route == "stream" then headers:replace("x-tenantry-secret", CONFIG.secret) end
-  if route == "stream" then
-    headers:replace("x-tenantry-stream", whose)
-    headers:replace("x-tenantry-id", identity.id)
-    headers:replace("x-tenantry-how", identity.how)
-    headers:replace("x-tenantry-real", identity.real or identity.user)
-    if own then add_all(headers, identity.headers, "x-tenantry-") end
-  end
+  local held = facts.long and CONFIG.holds
+  if held or whose == "python" then headers:replace("x-tenantry-secret", CONFIG.secret) end
+  if held then tell_whose(headers, identity, own) end
   headers:replace("x-tenantry-route", route)
   handle:clearRouteCache()
   facts.route, facts.decision = route, "allow"
@@ -151,7 +156,7 @@ local function on_response(handle)
   local metadata = handle:streamInfo():dynamicMetadata():get("tenantry")
   if not metadata or metadata.ok ~= "yes" or metadata.own == "yes" then return end
   local facts = metadata.a
-  if facts.route == "python" then return end
+  if facts.route:sub(1, 6) == "python" then return end
   if status == "401" then on_unauthorized(handle, facts) else on_forbidden(handle, facts) end
 end
 

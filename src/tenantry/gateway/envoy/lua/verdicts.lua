@@ -17,11 +17,14 @@ end
 
 -- Returns the verdict, or nil after the request was answered.
 local function verdict_on(handle, facts, identity, request)
-  local key = identity.id .. "\n" .. request.method .. "\n" .. request.path .. (facts.verb == "watch" and "\nw" or "")
+  -- The same user may come with a token that the API server accepts, and with one that it does not.
+  local kind = (identity.own and "o" or "") .. (facts.verb == "watch" and "w" or "")
+  local key = identity.id .. "\n" .. kind .. "\n" .. request.method .. "\n" .. request.path
   local now = now_seconds(handle)
   local held = verdicts.get(key)
   if held and now < held.fresh then return held end
   local message = ":id: " .. identity.id .. "\n:method: " .. request.method .. "\n:path: " .. request.target .. "\n"
+  if identity.own then message = message .. ":own: 1\n" end
   if request.accept then message = message .. ":accept: " .. request.accept .. "\n" end
   local headers, body = ask(handle, "/_tenantry/verdict", message .. identity.raw,
     held and KNOWN_MILLISECONDS or UNKNOWN_MILLISECONDS)
