@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from tenantry.api.openapi import fields as api_fields
@@ -115,6 +116,7 @@ settings = st.builds(
 )
 
 
+@limits(deadline=None)
 @given(settings)
 def test_settings_written_and_read_are_the_same(value: GatewaySettings) -> None:
     wrong = [each for each in faults(value) if not each.is_warning]
@@ -126,6 +128,7 @@ def test_settings_written_and_read_are_the_same(value: GatewaySettings) -> None:
         assert checked.settings == value
 
 
+@limits(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | words, st.lists))
 def test_no_value_of_any_field_breaks_the_reader(value: Any) -> None:
     for name in json_schema()["properties"]:
