@@ -72,6 +72,7 @@ class Gateway:
             runtime, secret=self._secret, clock=clock, metrics=metrics, on_keys_changed=self._push_due.set
         )
         self._group: asyncio.TaskGroup | None = None
+        self._is_started = False
         self._is_draining = False
         self._changing = asyncio.Lock()
 
@@ -90,6 +91,7 @@ class Gateway:
                 kept = (self._envoy.run(), self._keep_credentials(), self._keep_authorities(), self._push_scripts())
                 tasks += [group.create_task(each) for each in kept]
                 self._metrics.observe_streams(lambda: self._streams.active)
+                self._is_started = True
                 yield
             finally:
                 await self._envoy.stop()
@@ -99,6 +101,8 @@ class Gateway:
 
     def problems(self) -> Iterable[str]:
         """Yield why no traffic should come here, a sentence each."""
+        if not self._is_started:
+            yield "the gateway is starting"
         if self._is_draining:
             yield "the gateway is stopping"
         yield from self._envoy.problems()
