@@ -11,6 +11,7 @@ from tenantry.install.gateway_settings import (
     CONFIGURATION_FILE,
     CONFIGURATION_FOLDER,
     RUNTIME_FOLDER,
+    RUNTIME_VOLUME,
     GatewayInstall,
 )
 from tenantry.install.settings import InstallSettings
@@ -125,7 +126,7 @@ def _container(settings: InstallSettings, gateway: GatewayInstall) -> JSON:
         "volumeMounts": [
             {"name": "configuration", "mountPath": str(CONFIGURATION_FOLDER), "readOnly": True},
             {"name": "certificate", "mountPath": str(CERTIFICATE_FOLDER), "readOnly": True},
-            {"name": "runtime", "mountPath": str(RUNTIME_FOLDER)},
+            {"name": "runtime", "mountPath": str(RUNTIME_VOLUME)},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # writable for libraries that want one
         ],
     }

@@ -15,7 +15,9 @@ CERTIFICATE_FOLDER: Final = PurePosixPath("/opt/capsule-proxy")
 """Where the Secret is mounted: capsule-proxy's own place, so that its flags and values go on working."""
 CONFIGURATION_FOLDER: Final = PurePosixPath("/etc/tenantry/gateway")
 CONFIGURATION_FILE: Final = "gateway.yaml"
-RUNTIME_FOLDER: Final = PurePosixPath("/run/tenantry")
+RUNTIME_VOLUME: Final = PurePosixPath("/run/tenantry")
+RUNTIME_FOLDER: Final = RUNTIME_VOLUME / "gateway"
+"""Below the volume, which Kubernetes makes open to all: this one the process makes its own."""
 SPARE_SECONDS: Final = 10
 """Between the end of the drain and the kill."""
 
