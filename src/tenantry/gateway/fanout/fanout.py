@@ -12,7 +12,7 @@ from aiohttp import web
 from tenantry.access.identity import Identity
 from tenantry.access.requests import RequestInfo
 from tenantry.gateway.fanout.answers import FailedReadError, not_served, unavailable
-from tenantry.gateway.fanout.interfaces import Counters, Knowledge, NoCounters
+from tenantry.gateway.fanout.interfaces import Counters, Given, Knowledge, NoCounters
 from tenantry.gateway.fanout.lists import Lists
 from tenantry.gateway.fanout.negotiation import NOT_ACCEPTABLE, upstream_accept
 from tenantry.gateway.fanout.reading import Reader
@@ -53,10 +53,13 @@ class FanOut:
         self._transport = transport
         self._knowledge = knowledge
         counters = counters or NoCounters()
-        self._lists = Lists(knowledge, counters, cluster=cluster, cursor_key=cursor_key or secrets.token_bytes(32))
-        self._watches = Watches(knowledge, limits or Limits(), counters)
+        given = Given()
+        key = cursor_key or secrets.token_bytes(32)
+        self._lists = Lists(knowledge, counters, given, cluster=cluster, cursor_key=key)
+        self._watches = Watches(knowledge, limits or Limits(), counters, given)
         self._refused_at: float | None = None
-        self._subscription = knowledge.subscribe(self._watches.view_changed)
+        knowledge.subscribe(self._watches.view_changed)
+        knowledge.follow_versions(lambda: given.highest)
 
     async def handle(self, request: web.BaseRequest, identity: Identity, info: RequestInfo) -> web.StreamResponse:
         """Answer a list or watch over all namespaces, by *identity*."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tenantry.access.identity import Identity
@@ -24,13 +25,28 @@ class Knowledge(Protocol):
         """Return what *identity* sees; None where it is not filtered."""
         ...
 
-    def subscribe(self, callback: ViewChanged) -> object:
+    def subscribe(self, callback: ViewChanged) -> None:
         """Tell *callback* of every change of a view from now on."""
+        ...
+
+    def follow_versions(self, source: Callable[[], int]) -> None:
+        """Have *source* asked for the highest version that clients were given: a change counts as later."""
         ...
 
     def changed_version(self, identity: Identity) -> int:
         """Return from which resource version on the view of *identity* is what it is now."""
         ...
+
+
+@dataclass(slots=True)
+class Given:
+    """The highest resource version that clients were given."""
+
+    highest: int = 0
+
+    def note(self, version: int) -> None:
+        """Take note of one, before it goes out."""
+        self.highest = max(self.highest, version)
 
 
 class Counters(Protocol):

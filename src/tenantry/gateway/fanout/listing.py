@@ -45,7 +45,7 @@ class _Part:
         self.piece = piece
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED)
         """Elements; an empty one at the end."""
-        self.scanner = ElementScanner()
+        self.scanner = self._new_scanner()
         self.envelope: Envelope | None = None
         self.error: Exception | None = None
         self.task: asyncio.Task[None] | None = None
@@ -56,8 +56,11 @@ class _Part:
         while (pause := await self._read(reader, query, retries)) is not None:
             await asyncio.sleep(pause)
             retries += 1
-            self.scanner = ElementScanner()
+            self.scanner = self._new_scanner()
         await self.chunks.put(b"")
+
+    def _new_scanner(self) -> ElementScanner:
+        return ElementScanner(counts=self.piece.limit is not None)
 
     async def _read(self, reader: Reader, query: dict[str, str], retries: int) -> float | None:
         """Read once; return a pause where it is worth another try."""
@@ -115,16 +118,20 @@ class ListRun:
         return Cursor(
             namespace=rest.namespace,
             token=rest.token,
-            version=lowest(self._versions),
+            version=self.version,
             resource_version=asked.resource_version,
             resource_version_match=asked.resource_version_match,
         )
 
+    @property
+    def version(self) -> str:
+        """The whole list's, once all was read: the lowest of its parts; empty where they have none."""
+        return lowest(self._versions)
+
     async def finish(self, token: str) -> None:
         """Write the end, with *token* for the next page; nothing readable at all is an empty list."""
         if self._begun is not None and self._ended is not None:
-            version = lowest(self._versions)
-            await self._writer.write(closing(self._begun, self._ended, version=version, token=token))
+            await self._writer.write(closing(self._begun, self._ended, version=self.version, token=token))
             return
         if self._is_unknown:
             raise not_served()

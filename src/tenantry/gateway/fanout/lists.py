@@ -14,7 +14,7 @@ from tenantry.access.visibility import PrincipalView
 from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.fanout.answers import FailedReadError, bad_request
 from tenantry.gateway.fanout.cursor import BadCursorError, Binding, Cursor, ExpiredCursorError, opened, sealed
-from tenantry.gateway.fanout.interfaces import Counters, Knowledge
+from tenantry.gateway.fanout.interfaces import Counters, Given, Knowledge
 from tenantry.gateway.fanout.listing import ListOptions, ListRun
 from tenantry.gateway.fanout.reading import Reader
 from tenantry.gateway.fanout.writing import ListWriter
@@ -27,9 +27,12 @@ _log = structlog.get_logger(__name__)
 class Lists:
     """The lists that are being answered."""
 
-    def __init__(self, knowledge: Knowledge, counters: Counters, *, cluster: str, cursor_key: bytes) -> None:
+    def __init__(
+        self, knowledge: Knowledge, counters: Counters, given: Given, *, cluster: str, cursor_key: bytes
+    ) -> None:
         self._knowledge = knowledge
         self._counters = counters
+        self._given = given
         self._cluster = cluster
         self._cursor_key = cursor_key
         self._running: dict[ListWriter, Identity] = {}
@@ -76,6 +79,7 @@ class Lists:
         cursor = await run.run()
         for _ in range(run.left_out):
             self._counters.happened("part_left_out")
+        self._given.note(int(run.version or "0"))
         await run.finish(sealed(cursor, binding, self._cursor_key) if cursor is not None else "")
         return await writer.finish()
 

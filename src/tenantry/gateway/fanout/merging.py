@@ -70,6 +70,8 @@ class Merge:
         self._has_sent_columns = False
         self.size_bytes = 0
         """What is held now."""
+        self.highest = 0
+        """The highest version of all that was handed on."""
 
     def add_source(self, namespace: str, source: Source) -> None:
         """Take events of *namespace* from now on; bookmarks wait for it."""
@@ -127,6 +129,7 @@ class Merge:
             return
         if source is not None and not source.is_awaited:
             source.sent = max(source.sent, frame.version)
+        self.highest = max(self.highest, frame.version)
         self._ready.append(self._with_columns(frame))
 
     def _bookmark(self, line: bytes, *, is_new: bool) -> None:
@@ -142,6 +145,7 @@ class Merge:
             # Also where it has not risen: after objects of a new namespace the client's version is one of theirs.
             self._ready.append(bookmark_like(line, lowest, is_end=False))
         self._bookmarked = max(self._bookmarked, lowest)
+        self.highest = max(self.highest, lowest)
 
     def _with_columns(self, frame: Frame) -> bytes:
         """Return the line; the first of a Table has the columns, whichever bookmark took them along."""

@@ -13,7 +13,7 @@ from tenantry.access.identity import Identity
 from tenantry.access.requests import RequestInfo
 from tenantry.access.visibility import PrincipalView
 from tenantry.gateway.fanout.answers import bad_request, busy, expired
-from tenantry.gateway.fanout.interfaces import Counters, Knowledge
+from tenantry.gateway.fanout.interfaces import Counters, Given, Knowledge
 from tenantry.gateway.fanout.lists import resource_version
 from tenantry.gateway.fanout.reading import Reader
 from tenantry.gateway.fanout.watching import WatchOptions, WatchRun
@@ -28,10 +28,11 @@ _RETRY_SECONDS: Final = 5
 class Watches:
     """All of them in one process."""
 
-    def __init__(self, knowledge: Knowledge, limits: Limits, counters: Counters) -> None:
+    def __init__(self, knowledge: Knowledge, limits: Limits, counters: Counters, given: Given) -> None:
         self._knowledge = knowledge
         self._limits = limits
         self._counters = counters
+        self._given = given
         self._running: dict[WatchRun, PrincipalView] = {}
         self.upstream = 0
         """Watches of single namespaces, of all clients together."""
@@ -55,6 +56,7 @@ class Watches:
         namespaces = view.all_namespaces()
         self._admit(len(namespaces))
         run = WatchRun(request, reader, options, slots=self._take)
+        run.given = self._given
         self._running[run] = view
         self._counters.happened("watch")
         try:

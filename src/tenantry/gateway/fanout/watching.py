@@ -17,7 +17,7 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.fanout.answers import FailedReadError, expired, failed_read, not_served
 from tenantry.gateway.fanout.following import Part, State
 from tenantry.gateway.fanout.frames import Frame, end_bookmark
-from tenantry.gateway.fanout.interfaces import Happening
+from tenantry.gateway.fanout.interfaces import Given, Happening
 from tenantry.gateway.fanout.merging import Merge
 from tenantry.gateway.fanout.reading import Reader
 from tenantry.gateway.protocol import ANSWER_HEADER
@@ -71,6 +71,8 @@ class WatchRun:
         self._is_aborted = False
         self._response: web.StreamResponse | None = None
         self._group: asyncio.TaskGroup | None = None
+        self.given = Given()
+        """Where versions are noted before they go out."""
         self.outcome: Happening | None = None
         """What is to be counted once it is over."""
 
@@ -192,6 +194,7 @@ class WatchRun:
         """Hand on what is due, or wait until something is."""
         if self._view is not None:
             self._review()
+            return
         now = monotonic()
         due = self._merge.next_due
         if due is not None and due <= now:
@@ -207,6 +210,7 @@ class WatchRun:
 
     async def _write(self, lines: list[bytes]) -> None:
         self._room.set()
+        self.given.note(self._merge.highest)
         if lines and self._response is not None:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._response.write(b"\n".join(lines) + b"\n")

@@ -20,8 +20,8 @@ around = st.dictionaries(keys, values, max_size=3)
 forms = st.sampled_from([{}, {"indent": 1}, {"ensure_ascii": False}, {"separators": (",", ":")}])
 
 
-def scanned(document: bytes, cuts: list[int]) -> tuple[bytes, bytes, int]:
-    scanner, elements, start = ElementScanner(), b"", 0
+def scanned(document: bytes, cuts: list[int], *, counts: bool = True) -> tuple[bytes, bytes, int]:
+    scanner, elements, start = ElementScanner(counts=counts), b"", 0
     for size in cuts:
         elements += scanner.feed(document[start : start + size])
         start += size
@@ -47,10 +47,12 @@ def test_elements_and_the_rest_are_what_json_says(
     cuts: list[int],
 ) -> None:
     document = before | {name: items} | {key: value for key, value in after.items() if key not in before}
-    elements, rest, count = scanned(json.dumps(document, **form).encode(), cuts)
+    text = json.dumps(document, **form).encode()
+    elements, rest, count = scanned(text, cuts)
     assert json.loads(b"[" + elements + b"]") == items
     assert json.loads(rest) == document | {name: []}
     assert count == len(items)
+    assert scanned(text, cuts, counts=False) == (elements, rest, 1 if items else 0)
 
 
 def test_arrays_of_the_same_name_further_in_are_not_taken() -> None:
