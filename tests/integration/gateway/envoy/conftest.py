@@ -20,6 +20,7 @@ import pytest
 import trustme
 from aiohttp import WSMsgType, web
 
+from tenantry.gateway.envoy.credentials import is_pushed
 from tenantry.gateway.envoy.inputs import ClusterInputs, Inputs
 from tenantry.gateway.envoy.render import render
 from tenantry.gateway.envoy.supervisor import Envoy
@@ -90,13 +91,15 @@ class ApiServer:
     status: int = 200
     body: dict[str, Any] = field(default_factory=lambda: {"kind": "List"})
     port: int = 0
+    hangs_up: bool = False
+    """Whether watches end at once."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("upgrade") == "websocket":
             self.seen.append(_seen(request))
             return await self._echo(request)
         self.seen.append(_seen(request, await request.read()))
-        if request.query.get("watch") == "1":
+        if request.query.get("watch") == "1" and not self.hangs_up:
             return await self._watch(request)
         return web.json_response(self.body, status=self.status)
 
@@ -236,10 +239,12 @@ def make_gateway(tmp_path: Path) -> Any:
         limits: Limits | None = None,
         change: Callable[[dict[str, bytes]], dict[str, bytes]] = lambda files: files,
         credential: Any = None,
+        upstream: ClusterConfig | None = None,
         client_ca: bytes | None = None,
         holds_streams: bool = False,
         token: str | None = "Bearer of-the-gateway",  # noqa: S107
         listening: dict[str, Any] | None = None,
+        audit_bytes: int = 100_000_000,
         others: tuple[ClusterSettings, ...] = (),
     ) -> AsyncIterator[Gateway]:
         ca = trustme.CA()
@@ -261,16 +266,16 @@ def make_gateway(tmp_path: Path) -> Any:
                 ),
                 limits=limits or Limits(),
                 clusters=clusters,
-                audit=AuditSettings(file=tmp_path / "audit.log"),
+                audit=AuditSettings(file=tmp_path / "audit.log", max_bytes=audit_bytes),
                 drain_seconds=2,
                 envoy_workers=1,
             )
-            upstream = ClusterConfig(
+            reached = upstream or ClusterConfig(
                 server=f"https://127.0.0.1:{api.port}",
                 tls=TlsSettings(ca=Pem(data=ca.cert_pem.bytes())),
                 credentials=credential or StaticToken("of-the-gateway"),
             )
-            given = ClusterInputs(upstream=upstream, client_ca=Pem(data=client_ca) if client_ca else None)
+            given = ClusterInputs(upstream=reached, client_ca=Pem(data=client_ca) if client_ca else None)
             inputs = Inputs(
                 secret=SECRET, clusters={each.name: given for each in clusters}, holds_streams=holds_streams
             )
@@ -278,7 +283,7 @@ def make_gateway(tmp_path: Path) -> Any:
                 await python.start()
             server = await _serve(api, serving)
             envoy = Envoy(settings, runtime)
-            pushed = {} if credential is not None else {each.name: token for each in clusters}
+            pushed = {each.name: token for each in clusters} if is_pushed(reached) else {}
             first = pythons[clusters[0].name]
             gateway = Gateway(envoy, settings, runtime, inputs, api, first, ca, tmp_path / "audit.log", pythons)
             try:
