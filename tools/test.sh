@@ -26,6 +26,9 @@ step "types" "$BIN/mypy"
 step "import contracts" "$BIN/lint-imports"
 step "dependencies" "$BIN/deptry" .
 step "unit tests" "$BIN/python" -m pytest -q -n 2 tests/unit tests/test_house_rules.py
+# Made once and kept in the user's cache folder; by a test's own clock a first time would take too long.
+step "real clients" "$BIN/python" tests/support/goprograms.py
+step "identity provider" "$BIN/python" tests/support/keycloak.py
 step "integration tests" tests_on_clusters tests/integration
 step "end-to-end tests" tests_on_clusters tests/e2e
 printf '\nall checks and tests passed in %ss\n' "$SECONDS"
