@@ -85,6 +85,9 @@ local function on_request(handle)
     local refusal = REFUSALS[plain]
     return refuse(handle, { long = false }, refusal[1], refusal[2], refusal[3], plain)
   end
+  if not VERBS[method] and method ~= "OPTIONS" then
+    return refuse(handle, { long = false }, 405, "MethodNotAllowed", "the gateway forwards no such method", "MethodUnknown")
+  end
   local upgrade = headers:get("upgrade")
   local facts = request_facts(method, plain, query)
   facts.long = is_long_running(facts, query, upgrade)

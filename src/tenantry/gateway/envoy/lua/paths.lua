@@ -34,7 +34,10 @@ end
 local function decoded(path)
   if path:find("%%%X") or path:find("%%%x%X") or path:find("%%%x?$") then return nil end
   local plain = unescape(path)
-  if plain:find("[%z\1-\31\127\\]") or not is_utf8(plain) then return nil end
+  if plain:find("[%z\1-\31\127\\]") or plain:find("\194[\128-\159]") or not is_utf8(plain) then return nil end
+  -- Escaped twice: what the API server passes on might be decoded again behind it.
+  local again = plain:lower()
+  if again:find("%%2[ef]") or again:find("%5c", 1, true) or again:find("%00", 1, true) then return nil end
   -- What is an escaped slash here would be a border between segments there.
   local _, sent = path:gsub("/", "")
   local _, read = plain:gsub("/", "")

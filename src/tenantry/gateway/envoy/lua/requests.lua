@@ -45,9 +45,9 @@ local function request_facts(method, plain, query)
   read_resource(facts, parts, i)
   if legacy then
     facts.verb, facts.subresource = legacy, nil
-  elseif facts.verb == "get" then
-    if is_on(query, "watch") then facts.verb = "watch"
-    elseif not facts.name then facts.verb = "list" end
+  elseif facts.verb == "get" and not facts.name then
+    -- With a name the API server takes no notice of watch=1.
+    facts.verb = is_on(query, "watch") and "watch" or "list"
   elseif facts.verb == "delete" and not facts.name then facts.verb = "deletecollection"
   end
   return facts
