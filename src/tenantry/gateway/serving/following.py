@@ -179,8 +179,8 @@ class Follower:
         columns = b"[]"
         while True:
             page = _decoded(await self._reads.read(self.kind.path, query, accept=TABLE))
-            if page.column_definitions is not None:
-                columns = bytes(page.column_definitions)
+            if (definitions := bytes(page.column_definitions)) != b"null":
+                columns = definitions
                 self._cutter.ages = age_columns(self.kind, columns)
             items += [self._cutter.item(row) for row in page.rows or ()]
             if not page.metadata.token:

@@ -46,8 +46,8 @@ class _ListMeta(Model):
 
 
 class _Row(Model):
-    cells: tuple[Raw, ...] = ()
     object: Raw
+    cells: tuple[Raw, ...] = ()
 
 
 class TablePage(Model):
@@ -55,7 +55,7 @@ class TablePage(Model):
 
     kind: str = ""
     metadata: _ListMeta = _ListMeta()
-    column_definitions: Raw | None = None
+    column_definitions: Raw = Raw(b"null")
     rows: tuple[_Row, ...] | None = None
 
 

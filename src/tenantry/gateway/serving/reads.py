@@ -17,7 +17,7 @@ WATCH_IDLE_SECONDS: Final = 150.0
 """The API server sends bookmarks about every minute."""
 
 _SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9._:~%@-]*"
-_PATH: Final = re.compile(rf"/(api/{_SEGMENT}|apis/{_SEGMENT}/{_SEGMENT})(/{_SEGMENT}(/{_SEGMENT})?)?")
+_PATH: Final = re.compile(rf"/(api/{_SEGMENT}|apis/{_SEGMENT}/{_SEGMENT})(/(?P<plural>{_SEGMENT})(/{_SEGMENT})?)?")
 """A group's version, a collection, or one object of it: what lies in a namespace is one segment deeper."""
 
 
@@ -57,14 +57,15 @@ class OwnReads:
         )
 
     def _call(self, path: str, query: Mapping[str, str], accept: str, *, timeout_seconds: float | None = None) -> Call:
-        if not _PATH.fullmatch(path):
+        parts = _PATH.fullmatch(path)
+        if parts is None:
             raise InvalidError("path", path, "the gateway's own account reads cluster-scoped kinds alone")
         is_watch = "watch" in query
         return Call(
             method="GET",
             path=url_of(path, query),
             verb="watch" if is_watch else "list",
-            plural=path.rstrip("/").split("/")[3 if path.startswith("/api/") else 4] if path.count("/") > 2 else "",
+            plural=parts["plural"] or "",
             headers=(("Accept", accept), *self._identity),
             timeout_seconds=timeout_seconds,
             is_idempotent=True,

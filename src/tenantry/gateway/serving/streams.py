@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from aiohttp import web
@@ -32,15 +33,21 @@ async def streamed(
     await response.prepare(request)
     # The headers at once: until then a client does not know that it watches.
     await response.write(b"")
-    last = b""
+    limit = seconds or random.randint(MIN_SECONDS, 2 * MIN_SECONDS)  # noqa: S311 - so that not all end at once
+    until = monotonic() + limit
     try:
-        async with asyncio.timeout(seconds or random.randint(MIN_SECONDS, 2 * MIN_SECONDS)):  # noqa: S311
+        async with asyncio.timeout(limit):
             await _caught_up(response, watcher)
-            last = await watcher.ended
     except TimeoutError:
-        if watcher.has_bookmarks and not watcher.ended.done():
-            last = bookmark()  # So that the next watch goes on from now.
-    watcher.end()
+        watcher.cut()  # It does not even read what there was.
+        return response
+    # Not awaited itself: a time limit would cancel the future, and it could not be set any more.
+    await asyncio.wait((watcher.ended,), timeout=until - monotonic())
+    if watcher.ended.done():
+        last = watcher.ended.result()
+    else:
+        watcher.end()
+        last = bookmark() if watcher.has_bookmarks else b""  # So that the next watch goes on from now.
     if last:
         await response.write(last)
     await response.write_eof()
