@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantry.foundation.codec import Model, Raw, decode, encode, field
+from tenantry.foundation.codec import DecodeError, Model, Raw, decode, encode, field
 
 _META: Final = "meta.k8s.io"
 
@@ -22,6 +22,7 @@ class Envelope(Model):
     api_version: str = ""
     metadata: _Metadata = _Metadata()
     column_definitions: Raw = Raw(b"")
+    items: Raw = Raw(b"")
     rows: Raw = Raw(b"")
     """Where it is a Table; ``items`` otherwise."""
 
@@ -39,7 +40,10 @@ class Envelope(Model):
 
 def read_envelope(document: bytes) -> Envelope:
     """Return the envelope in *document*; raise DecodeError where there is none."""
-    return decode(document, Envelope)
+    envelope = decode(document, Envelope)
+    if any(bytes(array).strip(b"[] \t\r\n") not in {b"", b"null"} for array in (envelope.items, envelope.rows)):
+        raise DecodeError("a list that has its items twice")
+    return envelope
 
 
 def opening(envelope: Envelope) -> bytes:

@@ -70,6 +70,10 @@ class FanOut:
                 self._refused_at = monotonic()
             return failure.response()
 
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on; what is open stays."""
+        self._watches.limits = limits
+
     def end_streams(self, predicate: Callable[[Identity], bool]) -> int:
         """End what runs for each identity that *predicate* is true of; return how many answers that were."""
         return self._lists.end(predicate) + self._watches.end(predicate)

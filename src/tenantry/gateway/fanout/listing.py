@@ -20,7 +20,7 @@ from tenantry.gateway.fanout.writing import ListWriter
 from tenantry.kube.errors import ApiError, ForbiddenError, NotFoundError
 from tenantry.kube.retry import pause_before_retry
 
-_QUEUED: Final = 2
+_QUEUED: Final = 1
 """Chunks that wait for their turn, a piece; what follows waits in the API server."""
 
 
@@ -69,7 +69,10 @@ class _Part:
                 async for chunk in chunks:
                     if elements := self.scanner.feed(chunk):
                         await self.chunks.put(elements)
-            self.envelope, self.error = read_envelope(self.scanner.finish()), None
+            elements, document = self.scanner.finish()
+            if elements:
+                await self.chunks.put(elements)
+            self.envelope, self.error = read_envelope(document), None
         except (TenantryError, DecodeError) as error:
             self.error = error
             if self.scanner.count or (isinstance(error, ApiError) and error.has_cause("ResourceVersionTooLarge")):

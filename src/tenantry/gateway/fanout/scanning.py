@@ -6,10 +6,14 @@ import re
 from bisect import bisect_left
 from typing import Final, NamedTuple
 
-from tenantry.foundation.codec import DecodeError
+from tenantry.foundation.codec import DecodeError, Model, Raw, decode
 
 AROUND_BYTES: Final = 1024 * 1024
 """What may stand around the array: metadata, a Table's columns with their descriptions."""
+
+WINDOW_BYTES: Final = 256 * 1024
+_ALIKE_BYTES: Final = 12
+"""So far elements of a list begin alike: ``{"metadata":``."""
 
 _TOKEN: Final = re.compile(rb'("(?:items|rows)"\s*:\s*)(\[|n)|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _PAIR: Final = re.compile(rb"[\[{],*[\]}]")
@@ -80,26 +84,40 @@ def _end(place: _Place, data: bytes) -> int:
     return bisect_left(range(len(data) + 1), x=True, key=lambda size: at(size).depth < 0) - 1
 
 
+class _Arrays(Model):
+    items: Raw = Raw(b"")
+    rows: Raw = Raw(b"")
+
+
 class ElementScanner:
     """Fed a JSON object piece by piece, hands on the elements of its array ``items`` or ``rows``.
 
-    Elements are not decoded, and only a piece is held at any time.  What stands around the
-    array is: with the array emptied it is a small document of its own, for the codec to read.
+    Only a window is held at any time.  Most often one ends where an element begins as the
+    first one did; whether it does, the codec says, which finds whole elements before that or
+    refuses.  Where it refuses, or an element is larger than the window, brackets are counted.
+
+    What stands around the array is kept: with the array emptied it is a small document of
+    its own, for the codec to read.
     """
 
     def __init__(self, *, counts: bool = True) -> None:
-        """Begin; without *counts*, :attr:`count` tells no more than whether there are any, at half the price."""
+        """Begin; without *counts*, :attr:`count` tells no more than whether there are any, for less."""
         self._counts = counts
         self._before = b""
         self._after = b""
+        self._name = b""
+        self._window: bytes | None = b""
+        """None once brackets are counted."""
+        self._next_element = b""
+        self._counted = 0
         self._place: _Place | None = None
         self._has_elements = False
         self._is_closed = False
 
     @property
     def count(self) -> int:
-        """How many elements have begun."""
-        return self._place.commas + 1 if self._place is not None and self._has_elements else 0
+        """How many elements were handed on, the last one perhaps in part."""
+        return self._counted + (self._place.commas + 1 if self._place is not None and self._has_elements else 0)
 
     @property
     def head(self) -> bytes:
@@ -111,7 +129,7 @@ class ElementScanner:
         return self._place is not None or self._is_closed
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes of elements in *data*, with the commas between them.
+        """Return the next elements, with the commas between them and to what was returned before.
 
         Raises:
             DecodeError: Too much stands around the array.
@@ -124,17 +142,23 @@ class ElementScanner:
             data = b""
         if len(self._before) + len(self._after) > AROUND_BYTES:
             raise DecodeError("no list: too much stands around its items")
-        return self._elements(data) if data else b""
+        if not data:
+            return b""
+        return self._elements(data) if self._window is None else self._windowed(self._window + data)
 
-    def finish(self) -> bytes:
-        """Return the document without elements.
+    def finish(self) -> tuple[bytes, bytes]:
+        """Return the last elements, and the document without any.
 
         Raises:
             DecodeError: It has no such array, or ended within it.
         """
-        if not self._is_closed:
-            raise DecodeError("a list that is cut short" if self._place is not None else "no list: it has no items")
-        return self._before + self._after
+        if self._is_closed:
+            return b"", self._before + self._after
+        if self._place is None:
+            raise DecodeError("no list: it has no items")
+        if self._window is None:
+            raise DecodeError("a list that is cut short")
+        return self._rest(self._window)
 
     def _begin(self) -> bytes:
         """Find the array in what came so far; return what of that belongs to it."""
@@ -150,6 +174,7 @@ class ElementScanner:
 
     def _split(self, token: re.Match[bytes]) -> bytes:
         document = self._before
+        self._name = token[1]
         if token[2] == b"[":
             self._place = _Place()
             self._before = document[: token.end()]
@@ -158,6 +183,33 @@ class ElementScanner:
         self._is_closed = True
         self._before = document[: token.start(2)]
         return document[token.start(2) :]
+
+    def _windowed(self, window: bytes) -> bytes:
+        self._window = window
+        if len(window) < WINDOW_BYTES:
+            return b""
+        self._next_element = self._next_element or b"," + window[:_ALIKE_BYTES]
+        end = window.rfind(self._next_element)
+        found = _whole_elements(window[:end]) if end > 0 else 0
+        comma = b"," if self._counted else b""
+        if not found:
+            self._window = None
+            return comma + self._elements(window)
+        self._window = window[end + 1 :]
+        self._counted += found
+        return comma + window[:end]
+
+    def _rest(self, window: bytes) -> tuple[bytes, bytes]:
+        document, start = self._before + window, len(self._before) - 1
+        arrays = decode(document, _Arrays)
+        array = bytes(arrays.rows if self._name.startswith(b'"rows"') else arrays.items)
+        if not document.startswith(array, start):
+            raise DecodeError("a list that has its items twice")
+        elements = array[1:-1].strip()
+        comma = b"," if self._counted and elements else b""
+        if elements:
+            self._counted += _whole_elements(elements) if self._counts else 1
+        return comma + elements, self._before + document[start + len(array) - 1 :]
 
     def _elements(self, data: bytes) -> bytes:
         assert self._place is not None
@@ -172,3 +224,11 @@ class ElementScanner:
             data = data.lstrip()
             self._has_elements = bool(data)
         return data
+
+
+def _whole_elements(data: bytes) -> int:
+    """Return of how many whole elements *data* consists, and of nothing else; 0: of none."""
+    try:
+        return len(decode(b"[" + data + b"]", list[Raw]))
+    except DecodeError:
+        return 0

@@ -30,7 +30,7 @@ class Watches:
 
     def __init__(self, knowledge: Knowledge, limits: Limits, counters: Counters, given: Given) -> None:
         self._knowledge = knowledge
-        self._limits = limits
+        self.limits = limits
         self._counters = counters
         self._given = given
         self._running: dict[WatchRun, PrincipalView] = {}
@@ -81,7 +81,7 @@ class Watches:
                 run.review(partial(self._knowledge.view, view.identity))
 
     def _admit(self, count: int) -> None:
-        most = self._limits.watch_namespaces
+        most = self.limits.watch_namespaces
         if count > most:
             self._counters.happened("watch_refused")
             raise busy(
@@ -92,13 +92,13 @@ class Watches:
         if not self._take(count):
             self._counters.happened("watch_refused")
             raise busy(
-                f"{self.upstream} namespaces are being watched here, of {self._limits.upstream_watches} at most: "
+                f"{self.upstream} namespaces are being watched here, of {self.limits.upstream_watches} at most: "
                 "try again later, watch single namespaces, or have limits.upstreamWatches raised",
                 retry_after_seconds=_RETRY_SECONDS,
             )
 
     def _take(self, count: int) -> bool:
-        if count > 0 and self.upstream + count > self._limits.upstream_watches:
+        if count > 0 and self.upstream + count > self.limits.upstream_watches:
             return False
         self.upstream += count
         return True
@@ -115,7 +115,7 @@ class Watches:
             seconds=_seconds(info),
             api_version=info.api_group_version,
             version_if_empty=self._knowledge.changed_version(identity),
-            most_namespaces=self._limits.watch_namespaces,
+            most_namespaces=self.limits.watch_namespaces,
         )
 
 

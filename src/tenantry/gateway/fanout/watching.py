@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -28,6 +28,7 @@ WRITE_SECONDS: Final = 30.0
 """A client that does not take what is buffered in this time is left."""
 _OPEN_SECONDS: Final = 20.0
 _OPENING_AT_ONCE: Final = 8
+_EARLY_SECONDS: Final = 0.001  # A timer may come a little early; then it would not come again.
 _LOOK_SECONDS: Final = 5.0
 """How often it is looked whether the client is still there: a silent one leaves without a word."""
 
@@ -59,6 +60,7 @@ class WatchRun:
         self._reader = reader
         self._options = options
         self._slots = slots
+        self._loop = asyncio.get_running_loop()
         self._merge = Merge(wants_bookmarks=options.wants_bookmarks, wants_end=options.wants_end)
         self._parts: dict[str, tuple[Part, asyncio.Task[None]]] = {}
         self._view: Callable[[], PrincipalView | None] | None = None
@@ -113,7 +115,7 @@ class WatchRun:
         was_idle = self._merge.next_due is None
         self._merge.add(part.namespace, frame, monotonic())
         if was_idle:
-            self._wake.set()
+            self._wake_when_due()
 
     async def run(self, namespaces: Sequence[str]) -> web.StreamResponse:
         """Answer; *namespaces* have their slots already.
@@ -155,8 +157,9 @@ class WatchRun:
         self._response = web.StreamResponse(headers=headers)
         await self._response.prepare(self._request)
         self._may_read.set()
-        while self._end is None and not self._is_aborted and monotonic() < deadline:
-            await self._step(deadline)
+        with self._looking(deadline):
+            while self._end is None and not self._is_aborted and monotonic() < deadline:
+                await self._step()
         if not self._is_aborted:
             await self._finish()
         return self._response
@@ -190,23 +193,43 @@ class WatchRun:
             end_bookmark(kind, options.api_version, max(version, options.version_if_empty), accept=self._reader.accept)
         )
 
-    async def _step(self, deadline: float) -> None:
+    async def _step(self) -> None:
         """Hand on what is due, or wait until something is."""
         if self._view is not None:
             self._review()
             return
-        now = monotonic()
+        now = monotonic() + _EARLY_SECONDS
         due = self._merge.next_due
         if due is not None and due <= now:
             await self._write(self._merge.take(now))
+            self._wake_when_due()
             return
         self._wake.clear()
-        wait = min(deadline, now + _LOOK_SECONDS, due if due is not None else deadline) - now
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(wait, 0)):
-                await self._wake.wait()
+        await self._wake.wait()
         transport = self._request.transport
         self._is_aborted |= transport is None or transport.is_closing()
+
+    def _wake_when_due(self) -> None:
+        # Timers of the loop itself: a time limit around each wait would cost as much as all else for an event.
+        due = self._merge.next_due
+        if due is not None:
+            self._loop.call_at(due, self._wake.set)
+
+    @contextmanager
+    def _looking(self, deadline: float) -> Iterator[None]:
+        """While open, wake up now and then, and at *deadline*."""
+        timers = [self._loop.call_at(deadline, self._wake.set)]
+
+        def look() -> None:
+            self._wake.set()
+            timers[1:] = [self._loop.call_later(_LOOK_SECONDS, look)]
+
+        look()
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
 
     async def _write(self, lines: list[bytes]) -> None:
         self._room.set()

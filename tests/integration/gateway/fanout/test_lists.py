@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from tenantry.access.identity import Identity
+from tenantry.access.requests import request_info
+from tenantry.gateway.fanout.fanout import FanOut
+from tenantry.kube.config import ClusterConfig
+from tenantry.kube.credentials import StaticToken
 from tenantry.kube.errors import NotFoundError
 from tenantry.kube.resources import CONFIG_MAPS, CRDS
+from tenantry.kube.tls import TlsSettings
+from tenantry.kube.transport import Transport
 from tenantry.testing.link import Link
 
 from .conftest import JSON, MAPS, METADATA_LIST, TABLE, Place
@@ -278,3 +287,17 @@ async def test_an_identity_without_user_reads_nothing(place: Place) -> None:
     place.calls.clear()
     assert (await place.door.get("", MAPS))[0] == 500
     assert place.calls == []
+
+
+async def test_our_own_credential_failing_does_not_look_like_the_users(
+    place: Place, admin_config: ClusterConfig
+) -> None:
+    """8.7.1: clients throw their token away on 401."""
+    config = replace(admin_config, tls=TlsSettings(ca=admin_config.tls.ca), credentials=StaticToken("expired"))
+    async with Transport(config, user_agent="tenantry-test", timeout_seconds=10) as transport:
+        fanout = FanOut(transport, place.knowledge, cluster="test")
+        request, info = make_mocked_request("GET", MAPS), request_info("GET", MAPS)
+        assert list(fanout.problems()) == []
+        response = await fanout.handle(request, Identity(user=place.user), info)
+        assert (response.status, response.headers["retry-after"]) == (503, "1")
+        assert len(list(fanout.problems())) == 1

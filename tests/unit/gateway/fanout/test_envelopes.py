@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tenantry.foundation.codec import DecodeError
 from tenantry.gateway.fanout.envelopes import closing, empty_list, lowest, opening, read_envelope
 
 TABLE = (
@@ -66,3 +67,8 @@ def test_nothing_is_told_in_the_form_asked_for(accept: str, expected: dict[str, 
 
 def test_the_version_is_the_lowest_number_and_none_where_a_part_has_none() -> None:
     assert [lowest(["10", "9"]), lowest(["10", ""]), lowest(["10", "x"]), lowest([])] == ["9", "", "", ""]
+
+
+def test_items_that_are_there_twice_are_refused() -> None:
+    with pytest.raises(DecodeError, match="twice"):
+        read_envelope(b'{"items":[],"items":[2,3]}')
