@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from tenantry.controlplane import launcher
 from tenantry.foundation.codec import decode_any, encode
-from tenantry.foundation.errors import ConfigurationError
+from tenantry.foundation.errors import ConfigurationError, UnavailableError
 from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.files import replace_file
 from tenantry.gateway.envoy.render import Files
@@ -36,6 +37,21 @@ def find_binary() -> Path:
     if not path.is_file():
         raise ConfigurationError(missing)
     return path
+
+
+def check_free(address: str, port: int) -> None:
+    """Raise UnavailableError where something listens on *port* already.
+
+    Envoy would not notice: each of its threads listens for itself, so that two gateways would share the port.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen()
+        except OSError as error:
+            raise UnavailableError(f"the gateway can not listen on {address}:{port}: {error.strerror}") from error
 
 
 def launched(program: Path, *arguments: str, parent: int) -> list[str]:

@@ -103,12 +103,7 @@ def _transport(folder: Path, name: str, upstream: ClusterConfig, *, shows: bool)
     tls = upstream.tls
     context: Json = {}
     if not tls.is_insecure:
-        verified = _verified_name(upstream)
-        secret = {"name": "ca", "sds_config": file_source(folder / names.upstream_ca_file(name))}
-        context["combined_validation_context"] = {
-            "default_validation_context": {"match_typed_subject_alt_names": [_san(verified)]},
-            "validation_context_sds_secret_config": secret,
-        }
+        context |= _verification(folder, name, upstream)
     if shows and tls.certificate is not None:
         path = folder / names.upstream_certificate_file(name)
         context["tls_certificate_sds_secret_configs"] = [{"name": "certificate", "sds_config": file_source(path)}]
@@ -117,6 +112,16 @@ def _transport(folder: Path, name: str, upstream: ClusterConfig, *, shows: bool)
     kind = "extensions.transport_sockets.tls.v3.UpstreamTlsContext"
     fields: Json = {"common_tls_context": context} | ({} if _is_ip(sni) else {"sni": sni})
     return {"transport_socket": typed("tls", kind, **fields)}
+
+
+def _verification(folder: Path, name: str, upstream: ClusterConfig) -> Json:
+    named = {"match_typed_subject_alt_names": [_san(_verified_name(upstream))]}
+    if upstream.tls.ca is not None and upstream.tls.ca.file is None:
+        # A file that nobody renews needs no watch: each takes one of the machine's few inotify instances.
+        return {"validation_context": {"trusted_ca": pem_source(upstream.tls.ca), **named}}
+    secret = {"name": "ca", "sds_config": file_source(folder / names.upstream_ca_file(name))}
+    both = {"default_validation_context": named, "validation_context_sds_secret_config": secret}
+    return {"combined_validation_context": both}
 
 
 def _verified_name(upstream: ClusterConfig) -> str:
@@ -130,8 +135,8 @@ def _san(name: str) -> Json:
 def _secrets(name: str, cluster: ClusterInputs, system_ca: str) -> dict[str, bytes]:
     upstream, files = cluster.upstream, dict[str, bytes]()
     tls: TlsSettings = upstream.tls
-    if upstream.server.startswith("https://") and not tls.is_insecure:
-        ca = tls.ca or Pem(file=Path(system_ca))
+    ca = tls.ca or Pem(file=Path(system_ca))
+    if upstream.server.startswith("https://") and not tls.is_insecure and ca.file is not None:
         context = {"trusted_ca": pem_source(ca), **watched(ca)}
         files[names.upstream_ca_file(name)] = discovery([resource(SECRET, name="ca", validation_context=context)])
     if tls.certificate is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from tenantry.gateway.envoy import names, routes
+from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.audit import request_metrics, requests_log
 from tenantry.gateway.envoy.replies import local_replies
 from tenantry.gateway.envoy.shapes import TYPES, Json, exact_header, file_source, metadata_is, seconds, typed
@@ -47,7 +47,7 @@ def connection_manager(
         "extensions.filters.http.body_size_limit.v3.BodySizeLimit",
         max_request_bytes=settings.limits.request_body_bytes,
     )
-    held = [stream_filter(names.STREAMS), typed(routes.STRIP, routes.HEADER_MUTATION)] if holds_streams else []
+    held = [stream_filter(names.STREAMS)] if holds_streams else []
     guarded = [*filters, guard(), *held]
     return typed(
         "http",

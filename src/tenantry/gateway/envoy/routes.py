@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.inputs import ClusterInputs
-from tenantry.gateway.envoy.shapes import TYPES, Json, exact_header
+from tenantry.gateway.envoy.shapes import Json, exact_header
+from tenantry.gateway.protocol import SECRET_HEADER
+from tenantry.gateway.streams import heads
 from tenantry.gateway.streams.envoy_filter import no_stream
 
 ORDINARY_IDLE_SECONDS: Final = 120
@@ -16,14 +18,19 @@ ORDINARY_IDLE_SECONDS: Final = 120
 RETRY: Final = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
 """Only where nothing of the request reached the other side, so that no write is made twice."""
 UPGRADE: Final = {"name": "upgrade", "present_match": True}
-STRIP: Final = "strip"
-HEADER_MUTATION: Final = "extensions.filters.http.header_mutation.v3.HeaderMutation"
-STRIPPED: Final[Json] = {
-    "mutations": {
-        "request_mutations": [{"remove_on_match": {"key_matcher": {"prefix": "x-tenantry-", "ignore_case": True}}}]
-    }
-}
-"""What the script says of a stream is for the process that holds it alone."""
+ABOUT_STREAMS: Final = (
+    SECRET_HEADER,
+    heads.CLUSTER_HEADER,
+    heads.WHOSE_HEADER,
+    heads.ID_HEADER,
+    heads.HOW_HEADER,
+    heads.EXPIRES_HEADER,
+    heads.REAL_HEADER,
+    heads.REAL_GROUP_HEADER,
+    f"{heads.OWN_PREFIX}impersonate-user",
+    f"{heads.OWN_PREFIX}impersonate-group",
+)
+"""What the script says of a stream is for the process that holds it alone.  A filter that strips would cost more."""
 OUR_HEADERS: Final = (names.ROUTE_HEADER, "x-envoy-expected-rq-timeout-ms", "x-envoy-external-address")
 
 
@@ -61,7 +68,7 @@ def cluster_routes(name: str, cluster: ClusterInputs) -> list[Json]:
         _long("upstream-stream", names.api(name), prefix),
         _long("own-stream", names.own_upgrades(name), prefix, [UPGRADE]),
         _long("own-stream", names.own(name), prefix),
-        # Not stripped: Python wants to see the secret.
+        # All that is said of a stream may reach Python.
         _route("python-stream", names.python(name), idle="0s"),
         {"match": {"prefix": "/"}, "direct_response": {"status": 403}},
     ]
@@ -73,7 +80,7 @@ def _ordinary(value: str, target: str, prefix: Json) -> Json:
 
 def _long(value: str, target: str, prefix: Json, headers: list[Json] | None = None) -> Json:
     route = _route(value, target, headers, idle="0s", **prefix)
-    return route | {"typed_per_filter_config": {STRIP: {"@type": f"{TYPES}{HEADER_MUTATION}PerRoute", **STRIPPED}}}
+    return route | {"request_headers_to_remove": [*OUR_HEADERS, *ABOUT_STREAMS]}
 
 
 def _route(value: str, target: str, headers: list[Json] | None = None, *, idle: str, **fields: Any) -> Json:

@@ -16,7 +16,7 @@ import structlog
 from tenantry.foundation.errors import ConfigurationError, UnavailableError
 from tenantry.gateway.envoy import credentials, names
 from tenantry.gateway.envoy.admin import Admin
-from tenantry.gateway.envoy.binary import find_binary, launched, validate
+from tenantry.gateway.envoy.binary import check_free, find_binary, launched, validate
 from tenantry.gateway.envoy.files import replace_file, rotate, size_of
 from tenantry.gateway.envoy.render import Files
 from tenantry.gateway.envoy.script import of_epoch
@@ -79,7 +79,7 @@ class Envoy:
 
         Raises:
             ConfigurationError: There is no Envoy, or it refuses the files.
-            UnavailableError: It did not get ready; it is stopped again.
+            UnavailableError: The port is taken, or it did not get ready; it is stopped again.
         """
         self._binary = find_binary()
         self._runtime.envoy.mkdir(mode=0o700, exist_ok=True)
@@ -88,9 +88,11 @@ class Envoy:
         self._prepare(files)
         await validate(self._binary, files, self._runtime.envoy / ".check.json")
         self._write(files)
+        check_free(self._settings.listening.address, self._settings.listening.port)
         await self._launch()
         try:
             await self._until_ready()
+            await self._see_listening()
         except BaseException:
             await self.stop()
             raise
@@ -261,11 +263,23 @@ class Envoy:
         deadline = monotonic() + START_SECONDS
         while not await self._admin.is_ready():
             if self.pid is None:
-                code = self._process.returncode if self._process else None
-                raise UnavailableError(f"Envoy ended at once with code {code}: its log says why")
+                raise UnavailableError(f"Envoy ended at once with {self._ending()}")
             if monotonic() > deadline:
                 raise UnavailableError(f"Envoy did not get ready within {START_SECONDS:.0f} s")
             await asyncio.sleep(POLL_SECONDS)
+
+    def _ending(self) -> str:
+        code = self._process.returncode if self._process else None
+        # It aborts without a word; each file that it follows takes an instance, about nine for a cluster.
+        hint = ", which may be fs.inotify.max_user_instances" if code == -signal.SIGABRT else ""
+        return f"code {code}: its log says why{hint}"
+
+    async def _see_listening(self) -> None:
+        """Raise where the listener is not there: Envoy calls itself ready all the same."""
+        listening = await self._admin.counters("^listener_manager.total_listeners_active$")
+        if not any(listening.values()):
+            reasons = "; ".join(await self._admin.rejections()) or "its log says why"
+            raise UnavailableError(f"Envoy does not listen: {reasons}")
 
     async def _active_requests(self) -> int:
         counters = await self._admin.counters(r"^http\.(clients)\.downstream_rq_active$")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import socket
 import ssl
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import raw as raw_client
 import trustme
 from aiohttp import WSMsgType, web
 
@@ -51,23 +49,10 @@ ALICE = (
 )
 
 
-def load_raw() -> ModuleType:
-    """Import the raw client, which lies beside and is in no package."""
-    name = "gateway_raw_client"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "raw.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
 def raw() -> Any:
     """The raw client: ``Connection``, ``exchange``, ``request``."""
-    return load_raw()
+    return raw_client
 
 
 @dataclass
@@ -93,6 +78,8 @@ class ApiServer:
     port: int = 0
     hangs_up: bool = False
     """Whether watches end at once."""
+    pause_seconds: float = 0.5
+    """Between what watches send, and before ordinary answers if it is longer."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("upgrade") == "websocket":
@@ -101,6 +88,8 @@ class ApiServer:
         self.seen.append(_seen(request, await request.read()))
         if request.query.get("watch") == "1" and not self.hangs_up:
             return await self._watch(request)
+        if self.pause_seconds > 0.5:
+            await asyncio.sleep(self.pause_seconds)
         return web.json_response(self.body, status=self.status)
 
     async def _echo(self, request: web.Request) -> web.StreamResponse:
@@ -117,7 +106,7 @@ class ApiServer:
         await answer.write(b'{"type":"ADDED"}\n')
         with contextlib.suppress(ConnectionError):
             while True:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(self.pause_seconds)
                 await answer.write(b'{"type":"BOOKMARK"}\n')
         return answer
 
@@ -198,11 +187,11 @@ class Gateway:
         return context
 
     async def send(self, data: bytes, *, server_name: str = "gateway.test", **options: Any) -> Any:
-        return await load_raw().exchange(data, self.port, tls=self.tls(**options), server_name=server_name)
+        return await raw_client.exchange(data, self.port, tls=self.tls(**options), server_name=server_name)
 
     async def get(self, target: str, *headers: tuple[str, str], **options: Any) -> Any:
         shown = headers if any(name.lower() == "authorization" for name, _ in headers) else (*headers, TOKEN)
-        return await self.send(load_raw().request(target, headers=shown, **options))
+        return await self.send(raw_client.request(target, headers=shown, **options))
 
     def render(self, **changes: Any) -> dict[str, bytes]:
         return render(replace(self.settings, **changes), self.runtime, self.inputs)
@@ -260,9 +249,12 @@ def make_gateway(tmp_path: Path) -> Any:
             pythons = {each.name: Python(socket=runtime.python_socket(each.name)) for each in clusters}
             settings = GatewaySettings(
                 listening=Listening(
-                    address="127.0.0.1",
-                    port=free_port(),
-                    **({"certificates": (Certificate(certificate=certificate, key=key),)} | (listening or {})),
+                    **{
+                        "address": "127.0.0.1",
+                        "port": free_port(),
+                        "certificates": (Certificate(certificate=certificate, key=key),),
+                        **(listening or {}),
+                    }
                 ),
                 limits=limits or Limits(),
                 clusters=clusters,

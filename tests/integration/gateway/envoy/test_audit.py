@@ -81,6 +81,15 @@ async def test_a_refusal_says_why(gateway: Any) -> None:
     assert "user" not in record
 
 
+async def test_a_refusal_of_somebody_known_names_them(gateway: Any) -> None:
+    headers = (("x-tenantry-reason", "Locked"), ("x-tenantry-user", "alice"))
+    gateway.python.identify = Answer(status=403, body=b"{}", headers=headers)
+    await gateway.get("/api/v1/namespaces/team/pods")
+
+    (record,) = await gateway.records(lambda found: len(found) == 1)
+    assert (record["code"], record["reason"], record["user"]) == (403, "Locked", {"name": "alice"})
+
+
 async def test_what_never_was_a_request_is_recorded(gateway: Any, raw: Any) -> None:
     """8.7.10: TLS, framing, host name, size."""
     tricks = (

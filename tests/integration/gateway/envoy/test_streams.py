@@ -171,3 +171,19 @@ async def test_what_is_long_running(gateway: Any, target: str, *, is_held: bool)
 
     (record,) = await gateway.records(lambda found: len(found) == 1)
     assert (record["longRunning"], record["route"]) == (is_held, "upstream-stream" if is_held else "upstream")
+
+
+async def test_a_silent_stream_is_let_be_and_a_silent_request_is_not(make_gateway: Any, raw: Any) -> None:
+    """R-072: with a tenth of a second instead of two minutes."""
+
+    def impatient(files: dict[str, bytes]) -> dict[str, bytes]:
+        return files | {"lds.json": files["lds.json"].replace(b'"120s"', b'"0.1s"')}
+
+    async with make_gateway(change=impatient) as gateway:
+        gateway.api.pause_seconds = 0.8
+        async with opened(gateway, raw, WATCH) as watch:
+            assert (await watch.head()).status == 200
+            for _ in range(3):
+                assert b"type" in await watch.chunk()
+        reply = await gateway.get("/api/v1/namespaces/team/pods")
+        assert (reply.status, b"did not answer in time" in reply.body) == (504, True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tenantry.foundation.errors import ConfigurationError
+from tenantry.foundation.errors import ConfigurationError, UnavailableError
 from tenantry.gateway.envoy.names import script_file
 from tenantry.gateway.envoy.script import script_resource
 from tenantry.gateway.protocol import IDENTIFY, VERDICT, Answer
@@ -241,6 +241,13 @@ async def test_an_update_takes_effect(gateway: Any) -> None:
 
     assert await gateway.envoy.apply(files) is False
     assert (await gateway.get(PODS, method="POST", body=b"x" * 11)).status == 413
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "198.51.100.200"], ids=["taken", "not ours"])
+async def test_a_port_that_can_not_be_had_is_said(gateway: Any, make_gateway: Any, address: str) -> None:
+    with pytest.raises(UnavailableError, match=f"can not listen on {address}:{gateway.port}: "):
+        async with make_gateway(listening={"port": gateway.port, "address": address}):
+            pass
 
 
 async def test_envoy_is_started_again(gateway: Any) -> None:

@@ -20,8 +20,8 @@ local function route_of(facts, identity, verdict)
   return facts.long and route .. "-stream" or route, route
 end
 
-local function add_all(headers, list, prefix)
-  for i = 1, #list do headers:add(prefix .. list[i][1], list[i][2]) end
+local function add_all(headers, list)
+  for i = 1, #list do headers:add(list[i][1], list[i][2]) end
 end
 
 -- For the process that holds streams, and ends them when their user is locked out or their credential ends.
@@ -33,7 +33,13 @@ local function tell_whose(headers, identity, own)
   headers:replace("x-tenantry-real", identity.real or identity.user)
   if identity.expires ~= math.huge then headers:replace("x-tenantry-expires", string.format("%d", identity.expires)) end
   for i = 1, #identity.real_groups do headers:add("x-tenantry-real-group", identity.real_groups[i]) end
-  if own then add_all(headers, identity.headers, "x-tenantry-") end
+  if not own then return end
+  for i = 1, #identity.headers do
+    local name = identity.headers[i][1]
+    if name == "impersonate-user" or name == "impersonate-group" then
+      headers:add("x-tenantry-" .. name, identity.headers[i][2])
+    end
+  end
 end
 
 -- What goes on, on a header map from which all that claims an identity is gone.
@@ -51,8 +57,8 @@ local function forward(handle, facts, identity, verdict, request)
       if request.protocols then headers:replace("sec-websocket-protocol", request.protocols)
       else headers:remove("sec-websocket-protocol") end
     end
-    add_all(headers, identity.headers, "")
-    if verdict then add_all(headers, verdict.headers, "") end
+    add_all(headers, identity.headers)
+    if verdict then add_all(headers, verdict.headers) end
   end
   -- As the client sent it, it might name our headers as hop-by-hop.
   if request.upgrade then headers:replace("connection", "Upgrade") end
