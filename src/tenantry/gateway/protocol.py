@@ -19,6 +19,8 @@ ANSWER_HEADER: Final = "x-tenantry-answer"
 """On every answer of Python's own: without it an error came from the way, not from Python."""
 REASON_HEADER: Final = "x-tenantry-reason"
 """A stable token for audit and metrics: why it was refused."""
+USER_HEADER: Final = "x-tenantry-user"
+"""For audit: who was refused, where the credential holds."""
 
 Lines = tuple[tuple[str, str], ...]
 

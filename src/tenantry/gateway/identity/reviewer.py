@@ -20,7 +20,7 @@ from tenantry.gateway.identity.access_reviews import AccessReviews
 from tenantry.gateway.identity.authenticators import Authenticators
 from tenantry.gateway.identity.credentials import Shown, shown
 from tenantry.gateway.identity.observing import How, IdentityObserver
-from tenantry.gateway.protocol import Answer, Lines, refusal
+from tenantry.gateway.protocol import USER_HEADER, Answer, Lines, refusal
 from tenantry.gateway.settings import IdentitySettings, Locks
 
 RETRY_AFTER_SECONDS: Final = 1
@@ -81,14 +81,15 @@ class IdentityReviewer:
     async def identify(self, lines: Lines) -> Answer:
         """Return who makes the request that *lines* describe, or the answer that ends it; never raises."""
         how: How = "none"
+        user = ""
         try:
             seen = shown(lines)
             accepted = await self._authenticators.authenticate(seen)
-            how = accepted.how
+            how, user = accepted.how, accepted.identity.user
             reply = await self._let_in(seen, accepted)
         except CredentialError as error:
             self._observer.identified(how, error.why)
-            return refused(error)
+            return refused(error, user)
         except Exception:  # noqa: BLE001 - whatever it is, nobody is let in by it
             _log.exception("identify_failed", how=how)
             self._observer.identified(how, Reason.INTERNAL)
@@ -158,16 +159,18 @@ def impersonation_rules(settings: IdentitySettings, guards: GuardRules) -> Imper
     )
 
 
-def refused(error: CredentialError) -> Answer:
-    """Return what the client is told."""
+def refused(error: CredentialError, user: str = "") -> Answer:
+    """Return what the client is told; *user*, if known, is for the audit record alone."""
     status = http_status(error.why)
-    return refusal(
+    told = refusal(
         status,
         _METAV1_REASONS[status],
         error.message,
         token=error.why,
         retry_after_seconds=RETRY_AFTER_SECONDS if status == 503 else None,
     )
+    # A name may be what is refused: one that is no header value stays out.
+    return replace(told, headers=(*told.headers, (USER_HEADER, user))) if user and user.isprintable() else told
 
 
 def _described(question: ResourceAttributes) -> str:

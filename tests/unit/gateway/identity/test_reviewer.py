@@ -290,6 +290,14 @@ async def test_whoever_is_locked_is_refused_at_once(desk: Desk) -> None:
     assert [before, by_user, by_group, after] == [(200, ""), (403, "Locked"), (403, "Locked"), (200, "")]
 
 
+async def test_a_refusal_of_somebody_known_says_for_the_record_whom(desk: Desk) -> None:
+    desk.reviewing.tokens["odd"] = DEVS | {"user": {"username": "two\nlines"}}
+    async with desk.open(SETTINGS) as reviewer:
+        reviewer.set_locks(Locks(users=frozenset({"alice"})))
+        answers = [await reviewer.identify(lines) for lines in (GOOD, (("authorization", "Bearer odd"),))]
+    assert [dict(answer.headers).get("x-tenantry-user") for answer in answers] == ["alice", None]
+
+
 async def test_an_api_server_that_is_away_is_503(desk: Desk) -> None:
     desk.reviewing.failure = 500
     answer = await desk.identify(GOOD)
