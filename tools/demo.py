@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from demo_gateway import gateway_part
 from tenantry.controlplane.cluster import ControlPlane
 from tenantry.foundation.errors import TenantryError
 from tenantry.testing.platform import Platform
@@ -25,7 +26,8 @@ NAMESPACES: Final = ("oil-production", "oil-development")
 async def demo(folder: Path) -> None:
     """Run all steps; raise StepFailedError at the first that comes out wrong."""
     say("tenantry lets many teams share a cluster: each makes its own namespaces, inside limits that the platform set.")
-    say("This demo starts a Kubernetes control plane of its own, installs tenantry, and plays both sides.")
+    say("This demo starts a Kubernetes control plane of its own, installs tenantry, and plays both sides. Then it puts")
+    say("the gateway in front, through which each user sees their own.")
     say()
     say("Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and three fake nodes (kwok) ...")
     started = time.monotonic()
@@ -43,6 +45,7 @@ async def demo(folder: Path) -> None:
             tour = Tour(platform, users)
             for part in (_tenants, _namespaces, _contents, _application, _refusals, _cordon, _edit):
                 await part(tour)
+            await gateway_part(tour, folder / "gateway", EXAMPLES / "classes.yaml")
         finally:
             await platform.stop()
     finally:

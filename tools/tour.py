@@ -7,7 +7,8 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,21 +73,42 @@ class Tour:
         await self.until(is_so, what)
         self.check(f"{what} ({time.monotonic() - started:.1f} s)")
 
+    async def lists(self, who: str, *arguments: str, names: Collection[str]) -> None:
+        """Run kubectl as *who*, show the table; its first column must be *names*, each any number of times."""
+        done = await self.do(who, *arguments)
+        seen = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+        if seen != set(names):
+            raise StepFailedError(f"this should have shown {', '.join(sorted(names))}")
+        self.check(f"{', '.join(sorted(names))}, and no more")
+
+    async def watch(self, who: str, *arguments: str) -> Watch:
+        """Begin a kubectl command that goes on; its caller stops it."""
+        self.show_command(who, arguments)
+        process = await asyncio.create_subprocess_exec(
+            *(str(self.platform.kubectl_program), f"--kubeconfig={self.users[who]}"),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        return Watch(self, process)
+
     async def until(self, is_so: Callable[[], Awaitable[bool]], what: str) -> None:
         """Wait until *is_so*."""
-        try:
+        with _patience(what):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await is_so():  # noqa: ASYNC110  # nothing to wait on but the cluster itself
                     await asyncio.sleep(0.2)
-        except TimeoutError:
-            raise StepFailedError(f"not so after {PATIENCE_SECONDS:.0f} s: {what}") from None
 
     def check(self, text: str) -> None:
         """Tell of something that was checked and is right."""
         say(f"   ✔ {text}", _GREEN)
 
-    async def _run(self, who: str, arguments: tuple[str, ...], stdin: str | None) -> Completed:
+    def show_command(self, who: str, arguments: Sequence[str]) -> None:
+        """Tell what *who* types."""
         say(f"   {who}$ kubectl {' '.join(_shown(argument) for argument in arguments)}", _DIM)
+
+    async def _run(self, who: str, arguments: tuple[str, ...], stdin: str | None) -> Completed:
+        self.show_command(who, arguments)
         if stdin is not None:
             say(f"       < {stdin}", _DIM)
         done = await self.platform.kubectl(*arguments, user=self.users.get(who), stdin=stdin, check=False)
@@ -96,6 +118,54 @@ class Tour:
                 say(textwrap.indent(_wrapped(line), "     "))
             self._warned.add(line)
         return done
+
+
+@dataclass(slots=True)
+class Watch:
+    """A kubectl that goes on, and what it printed."""
+
+    tour: Tour
+    process: asyncio.subprocess.Process
+
+    async def sees(self, event: str, name: str) -> None:
+        """Wait for a line that tells *event* of the object *name*, and show it."""
+        started = time.monotonic()
+        with _patience(f"a line with {event} and {name}"):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while [event, name] != (line := await self._line()).split()[:2]:
+                    if not line:
+                        raise StepFailedError("the watch ended, and should go on")
+        self.tour.check(f"the watch shows: {line.rstrip()} ({time.monotonic() - started:.1f} s)")
+
+    async def ends(self, *, within_seconds: float) -> None:
+        """Wait until it ended by itself."""
+        started = time.monotonic()
+        with _patience("the watch ended"):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await self._line():
+                    pass
+        seconds = time.monotonic() - started
+        if seconds > within_seconds:
+            raise StepFailedError(f"the watch ended after {seconds:.1f} s")
+        self.tour.check(f"the open watch ended ({seconds:.1f} s)")
+
+    async def stop(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def _line(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode()
+
+
+@contextmanager
+def _patience(what: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise StepFailedError(f"not so after {PATIENCE_SECONDS:.0f} s: {what}") from None
 
 
 def failed(error: Exception) -> None:

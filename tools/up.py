@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from demo_gateway import started
 from tenantry.controlplane.cluster import ControlPlane
 from tenantry.foundation.errors import TenantryError
+from tenantry.testing.gateway import Gateway
 from tenantry.testing.platform import Platform
 from tour import failed, say
 
@@ -26,20 +28,32 @@ async def up() -> None:
         try:
             await platform.kubectl("apply", "-f", str(ROOT / "examples" / "demo" / "oil.yaml"))
             await platform.kubectl("apply", "-f", str(ROOT / "examples" / "demo" / "gas.yaml"))
-            say()
-            say("Running.  In another terminal:")
-            say(f"   export KUBECONFIG={plane.kubeconfig}   # the administrator")
-            say(f"   export KUBECONFIG={platform.user('alice')}   # alice, who owns the tenant oil")
-            say(f"   export KUBECONFIG={platform.user('bob')}   # bob, who owns the tenant gas")
-            say(f"   {platform.kubectl_program} get tenants")
-            say(f"Logs: {platform.operator.log} and {platform.admission.log}")
-            say("Stop with Ctrl-C.")
-            await _interrupted()
-            say("Stopping ...")
+            await platform.kubectl("apply", "-f", str(ROOT / "examples" / "demo" / "classes.yaml"))
+            gateway = await started(platform, FOLDER / "gateway")
+            try:
+                _tell(platform, gateway)
+                await _interrupted()
+                say("Stopping ...")
+            finally:
+                await gateway.stop()
         finally:
             await platform.stop()
     finally:
         await plane.stop()
+
+
+def _tell(platform: Platform, gateway: Gateway) -> None:
+    say()
+    say("Running.  In another terminal:")
+    for user, tenant in (("alice", "oil"), ("bob", "gas")):
+        say(f"   export KUBECONFIG={gateway.user(user)}   # {user}, who owns the tenant {tenant}, through the gateway")
+    say(f"   export KUBECONFIG={platform.plane.kubeconfig}   # the administrator, at the API server")
+    say(f"   {platform.kubectl_program} create namespace oil-production   # as alice")
+    say(f"   {platform.kubectl_program} get namespaces")
+    say(f"The gateway's configuration, read again when it changes: {gateway.folder / 'gateway.yaml'}")
+    say(f"Audit records: {gateway.audit_file}")
+    say(f"Logs: {', '.join(str(part.log) for part in (platform.operator, platform.admission, gateway.part))}")
+    say("Stop with Ctrl-C.")
 
 
 async def _interrupted() -> None:

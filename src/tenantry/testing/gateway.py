@@ -106,7 +106,7 @@ class Gateway:
             health_port=health,
             metrics_port=metrics,
         )
-        gateway = cls(platform=platform, folder=folder, port=port, part=part, configuration=whole)
+        gateway = cls(platform=platform, folder=folder, port=whole["listening"]["port"], part=part, configuration=whole)
         gateway.write_configuration()
         return gateway
 
