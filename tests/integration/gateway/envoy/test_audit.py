@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +66,21 @@ async def test_a_record_says_who_did_what(gateway: Any) -> None:
 
 
 async def test_a_refusal_says_why(gateway: Any) -> None:
-    gateway.python.identify = refusal(401, "Unauthorized", "expired", token="TokenExpired")
+    told = refusal(403, "Forbidden", "locked", token="Locked")
+    gateway.python.identify = replace(told, headers=(*told.headers, ("x-tenantry-user", "alice")))
     await gateway.get("/api/v1/namespaces/team/secrets/s")
 
     (record,) = await gateway.records(lambda found: len(found) == 1)
     kept = ("code", "decision", "reason", "verb", "path", "details")
     assert {name: record[name] for name in kept} == {
-        "code": 401,
+        "code": 403,
         "decision": "deny",
-        "reason": "TokenExpired",
+        "reason": "Locked",
         "verb": "get",
         "path": "/api/v1/namespaces/team/secrets/s",
         "details": "lua_response",
     }
-    assert "user" not in record
+    assert record["user"] == {"name": "alice"}
 
 
 async def test_a_refusal_of_somebody_known_names_them(gateway: Any) -> None:

@@ -26,6 +26,7 @@ local RELAYED = { "content-type", "www-authenticate", "retry-after" }
 local function relay_answer(handle, facts, headers, body)
   facts.decision = "deny"
   facts.reason = headers["x-tenantry-reason"] or "Refused"
+  facts.user = facts.user or headers["x-tenantry-user"]
   if headers["x-tenantry-user"] then facts.user = headers["x-tenantry-user"] end
   note(handle, facts)
   local answer = { [":status"] = headers[":status"] }
