@@ -192,11 +192,21 @@ async def door(serving: Serving) -> AsyncIterator[Door]:
 async def namespaces(door: Door, knowledge: Told, admin: Client, unique: Callable[[str], str]) -> list[str]:
     """Three namespaces, in name order, that the room knows of."""
     names = sorted(unique("seen") for _ in range(3))
-    for number, name in enumerate(names):
-        metadata = {"name": name, "labels": {"number": str(number), "team": "a"}, "annotations": {"x": "<&>é"}}
-        last = await admin.create(NAMESPACES, {"metadata": metadata})
+    made = [
+        await admin.create(
+            NAMESPACES,
+            {
+                "metadata": {
+                    "name": name,
+                    "labels": {"number": str(number), "team": "a"},
+                    "annotations": {"x": "<&>é"},
+                }
+            },
+        )
+        for number, name in enumerate(names)
+    ]
     knowledge.at_first("nobody-else")
-    await door.json("nobody-else", f"/api/v1/namespaces?resourceVersion={last.metadata.resource_version}")
+    await door.json("nobody-else", f"/api/v1/namespaces?resourceVersion={made[-1].metadata.resource_version}")
     return names
 
 

@@ -116,9 +116,7 @@ async def test_a_kind_that_goes_is_not_found(door: Any, knowledge: Any, made: Ma
     await eventually(is_gone)
 
 
-async def test_dates_in_tables_are_told_as_of_now(
-    door: Any, knowledge: Any, serving: Any, made: Made, direct: Direct
-) -> None:
+async def test_dates_in_tables_are_told_as_of_now(door: Any, knowledge: Any, made: Made, direct: Direct) -> None:
     """8.3: cells that depend on time never come from the cache; and what is hidden stays hidden."""
     knowledge.at_first("alice", rules=(made.rule,))
     await made.define(SIZE, DUE, AGE)

@@ -107,9 +107,7 @@ async def test_a_selector_never_widens(door: Any, knowledge: Any, namespaces: li
         ("continue=abc", 400),
     ],
 )
-async def test_what_the_api_server_refuses_is_refused(
-    door: Any, knowledge: Any, admin: Client, query: str, status: int
-) -> None:
+async def test_what_the_api_server_refuses_is_refused(door: Any, knowledge: Any, query: str, status: int) -> None:
     knowledge.at_first("alice", "default")
 
     told, body = await door.get("alice", f"{PATH}?{query}")

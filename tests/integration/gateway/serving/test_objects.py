@@ -30,7 +30,7 @@ async def test_what_is_hidden_is_answered_as_what_does_not_exist(
     assert json.loads(hidden[1])["message"] == f'namespaces "{namespaces[1]}" not found'
 
 
-async def test_a_hidden_class_is_not_found_by_its_full_name(door: Any, knowledge: Any, admin: Client) -> None:
+async def test_a_hidden_class_is_not_found_by_its_full_name(door: Any, knowledge: Any) -> None:
     knowledge.at_first("alice")
     path = "/apis/scheduling.k8s.io/v1/priorityclasses"
 

@@ -75,7 +75,8 @@ async def test_a_list_is_the_same_but_for_its_version(
     assert told.rstrip("\n") == expected.rstrip("\n")
 
 
-async def test_a_watch_says_the_same(door: Any, knowledge: Any, namespaces: list[str], direct: Direct) -> None:
+@pytest.mark.usefixtures("namespaces")
+async def test_a_watch_says_the_same(door: Any, knowledge: Any, direct: Direct) -> None:
     knowledge.at_first("alice", rules=(ALL,))
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
 

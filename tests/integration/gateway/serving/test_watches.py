@@ -61,9 +61,8 @@ async def test_a_watch_goes_on_from_a_list(door: Any, knowledge: Any, namespaces
 
 
 async def test_a_deletion_is_told_with_the_last_state(
-    door: Any, knowledge: Any, admin: Client, unique: Callable[[str], str], namespaces: list[str]
+    door: Any, knowledge: Any, admin: Client, unique: Callable[[str], str]
 ) -> None:
-    name = "system-node-critical"
     knowledge.at_first("alice", rules=(everything("priorityclasses"),))
     path, name = "/apis/scheduling.k8s.io/v1/priorityclasses", unique("class")
     body = {"metadata": {"name": name}, "value": 7}
