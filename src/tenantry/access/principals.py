@@ -33,6 +33,11 @@ def subject_keys(identity: Identity) -> frozenset[str]:
     return requester_keys(requester_of(identity))
 
 
+def residents_key(namespace: str) -> str:
+    """Return the key that all ServiceAccounts of a namespace have in common."""
+    return f"Group:{ACCOUNTS_GROUP}:{namespace}"
+
+
 def binding_keys(binding: RoleBinding) -> frozenset[str]:
     """Return the keys of whom a RoleBinding makes its namespace visible to.
 
@@ -89,14 +94,19 @@ class Audience:
             ignored_groups=frozenset(ignored_groups),
         )
 
-    def includes(self, identity: Identity) -> bool:
-        """Return whether what *identity* reads is filtered."""
+    def includes(self, identity: Identity, *, lives_in_tenant: bool = False) -> bool:
+        """Return whether what *identity* reads is filtered.
+
+        *lives_in_tenant* is about ServiceAccounts: those in a tenant's namespace are Capsule users (I-1).
+        """
         requester = requester_of(identity)
         groups = requester.groups
         if identity.user in self.ignored_users or not groups.isdisjoint(self.ignored_groups):
             return False
         if KUBE_SYSTEM_GROUP in groups:  # As for admission: the cluster's own are nobody's tenants.
             return False
+        if lives_in_tenant:
+            return True
         keys = requester_keys(requester)
         if not keys.isdisjoint(self.user_keys):
             return True

@@ -135,3 +135,17 @@ def test_who_is_filtered_is_a_capsule_user_for_admission(
     role = role_of(requester_of(identity), installation, home_tenant=None)
 
     assert Audience.of(stored).includes(identity) is (role is Role.CAPSULE_USER)
+
+
+def test_accounts_that_live_in_a_tenant_are_capsule_users() -> None:
+    """Whatever the configuration names (I-1); the gateway's own lists of whom to ignore still hold."""
+    robot = Identity(user="system:serviceaccount:team-a:robot")
+    nobody = Audience.of(None)
+
+    assert nobody.includes(robot, lives_in_tenant=True)
+    assert not nobody.includes(robot)
+    assert not Audience.of(None, ignored_users=[robot.user]).includes(robot, lives_in_tenant=True)
+    assert not nobody.includes(
+        Identity(user="system:serviceaccount:kube-system:robot", groups=("system:serviceaccounts:kube-system",)),
+        lives_in_tenant=True,
+    )

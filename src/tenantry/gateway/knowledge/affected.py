@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tenantry.access.grants import global_setting_keys, setting_keys
-from tenantry.access.principals import binding_keys
+from tenantry.access.principals import binding_keys, residents_key
 from tenantry.api.core import RoleBinding
 from tenantry.api.meta import ObjectMeta, PartialObject
 from tenantry.api.proxy import GlobalProxySettings, ProxySetting
@@ -51,7 +51,7 @@ def by_tenant(change: Change[Tenant], index: TenantIndex) -> frozenset[str]:
         name = (new or old or Tenant()).metadata.name
         # Namespaces with references to several tenants may fall to another of them.
         others = (index.audience(each) for each in index.neighbours(name))
-        return _owners(old).union(_owners(new), index.audience(name), *others)
+        return _owners(old).union(_owners(new), index.audience(name), index.residents(name), *others)
     if replaced(old.spec, owners=()) != replaced(new.spec, owners=()):
         return _owners(old).union(_owners(new), index.audience(new.metadata.name))
     settings = set(old.spec.owners) ^ set(new.spec.owners)
@@ -66,7 +66,9 @@ def by_namespace(change: Change[PartialObject], index: TenantIndex) -> frozenset
         return NOBODY
     name = (new or old or ObjectMeta()).name
     audiences = [index.audience(tenant) for tenant in (before, after) if tenant is not None]
-    return index.setting_audience((name,)).union(*audiences)
+    # Its ServiceAccounts are Capsule users while it is a tenant's.
+    residents = {residents_key(name)} if before != after else NOBODY
+    return index.setting_audience((name,)).union(residents, *audiences)
 
 
 def _bound(binding: RoleBinding | None) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenantry.access.grants import setting_keys
+from tenantry.access.principals import residents_key
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.tenant import Tenant
 from tenantry.gateway.knowledge.sources import BY_NAMESPACE, BY_TENANT, Sources
@@ -56,6 +57,11 @@ class TenantIndex:
         owners = owner_keys(held.status.owners) if held is not None else frozenset()
         members = self._sources.namespaces.by_index(BY_TENANT, tenant)
         return owners | self.setting_audience(each.metadata.name for each in members)
+
+    def residents(self, tenant: str) -> frozenset[str]:
+        """Return the subject keys of the ServiceAccounts that live in namespaces which refer to the tenant."""
+        members = self._sources.namespaces.by_index(BY_TENANT, tenant)
+        return frozenset(residents_key(each.metadata.name) for each in members)
 
     def setting_audience(self, namespaces: Iterable[str]) -> frozenset[str]:
         """Return the subject keys of the ProxySettings in *namespaces*."""

@@ -32,6 +32,7 @@ from tenantry.gateway.settings import VisibilitySettings
 from tenantry.kube.cache import Change
 from tenantry.kube.resources import KubernetesObject
 from tenantry.kube.store import version_of
+from tenantry.tenancy.identity import account_name
 
 T = TypeVar("T", bound=KubernetesObject)
 ViewCallback = Callable[[frozenset[str] | None, int], None]
@@ -125,7 +126,10 @@ class Views:
 
     def _worked_out(self, identity: Identity) -> _Entry:
         keys = subject_keys(identity)
-        view = principal_view(identity, keys, self._findings(keys)) if self._audience.includes(identity) else None
+        account = account_name(identity.user)
+        lives_in_tenant = account is not None and self._index.tenant_in(account.namespace) is not None
+        is_filtered = self._audience.includes(identity, lives_in_tenant=lives_in_tenant)
+        view = principal_view(identity, keys, self._findings(keys)) if is_filtered else None
         return _Entry(view=view, keys=keys, checked_at=self._count)
 
     def _findings(self, keys: frozenset[str]) -> Findings:

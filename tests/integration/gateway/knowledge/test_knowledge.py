@@ -66,7 +66,8 @@ async def test_what_is_granted_shows_and_what_is_taken_away_hides(
         await admin.own(tenant)
         await eventually(lambda: names(knowledge, user) == set())
 
-        assert [keys for keys, _ in told] == [frozenset({f"User:{user}"})] * 4
+        alone, residents = frozenset({f"User:{user}"}), f"Group:system:serviceaccounts:{own}"
+        assert [keys for keys, _ in told] == [alone | {residents}, alone, alone, alone]
         assert knowledge.changed_version(Identity(user=user)) == told[-1][1]
         assert knowledge.changed_version(Identity(user="nobody")) < told[0][1]
 

@@ -33,7 +33,8 @@ def test_a_namespace_shows_as_soon_as_it_is_there_whatever_the_tenants_status_sa
     assert cluster.namespaces(ALICE) == {"oil-dev"}
     assert cluster.views.view(ALICE).all_namespaces() == ("oil-dev",)
     assert cluster.namespaces(BOB) == set()
-    assert cluster.told == [(frozenset({"User:alice"}), cluster.version)]
+    residents = "Group:system:serviceaccounts:oil-dev"
+    assert cluster.told == [(frozenset({"User:alice", residents}), cluster.version)]
 
 
 def test_a_label_alone_or_a_reference_to_a_former_tenant_shows_nothing(cluster: Any) -> None:
@@ -55,7 +56,8 @@ def test_a_namespace_changes_hands(cluster: Any) -> None:
     cluster.namespace("x", "gas")
 
     assert (cluster.namespaces(ALICE), cluster.namespaces(BOB)) == (set(), {"x"})
-    assert cluster.told == [(frozenset({"User:alice", "User:bob"}), cluster.version)]
+    residents = "Group:system:serviceaccounts:x"
+    assert cluster.told == [(frozenset({"User:alice", "User:bob", residents}), cluster.version)]
 
 
 def test_a_tenant_made_anew_does_not_get_the_namespaces_of_its_namesake(cluster: Any) -> None:
