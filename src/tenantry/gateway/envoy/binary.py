@@ -69,6 +69,7 @@ async def validate(program: Path, files: Files, scratch: Path) -> None:
 
     Raises:
         ConfigurationError: Envoy refuses them; the message is Envoy's own.
+        UnavailableError: It can not run on this machine.
     """
     replace_file(scratch, encode(_static(files, scratch)))
     process = await asyncio.create_subprocess_exec(
@@ -82,9 +83,17 @@ async def validate(program: Path, files: Files, scratch: Path) -> None:
         process.kill()
         await process.wait()
         raise ConfigurationError("Envoy did not say in time whether it takes the configuration") from None
-    if process.returncode != 0:
-        lines = [_NOISE.sub("", line) for line in errors.decode(errors="replace").splitlines() if line.strip()]
-        raise ConfigurationError(f"Envoy refuses the configuration: {' '.join(lines)[:2000] or process.returncode}")
+    if process.returncode:
+        raise _refusal(process.returncode, errors.decode(errors="replace"))
+
+
+def _refusal(code: int, output: str) -> ConfigurationError | UnavailableError:
+    lines = [_NOISE.sub("", line) for line in output.splitlines() if line.strip()]
+    if code < 0:
+        # It ended by a signal: that says something about the machine, such as that no inotify instance is left.
+        reason = next((line for line in lines if "failure" in line), f"signal {-code}")
+        return UnavailableError(f"Envoy can not run here: {reason[:300]}")
+    return ConfigurationError(f"Envoy refuses the configuration: {' '.join(lines)[:2000] or code}")
 
 
 def _static(files: Files, scratch: Path) -> dict[str, Any]:

@@ -62,7 +62,6 @@ class Envoy:
         self._epoch = 0
         self._refused: dict[str, tuple[int, float]] = {}
         """Of each cluster: how often its API server refused our credential, and when that last grew."""
-        self._rejections: tuple[str, ...] = ()
         self._applying = asyncio.Lock()
 
     @property
@@ -128,23 +127,23 @@ class Envoy:
             ConfigurationError: Envoy refuses them, in its own words; the last ones stay in force.
         """
         async with self._applying:
-            files = self._at_epoch(files)
             self._prepare(files)
             await validate(self._binary, files, self._runtime.envoy / ".check.json")
             before = self._files
             rejected = await self._rejected_updates()
-            self._write(files)
-            reason = await self._refusal(rejected)
-            if reason is not None:
-                self._write(before)
-                raise ConfigurationError(f"Envoy refuses the configuration: {reason}")
+            try:
+                self._write(self._at_epoch(files))
+                await self._see_accepted(rejected)
+            except BaseException:
+                self._write(self._at_epoch(before))
+                raise
             return before.get(names.BOOTSTRAP) != files[names.BOOTSTRAP]
 
     async def push_script(self) -> None:
         """Give Envoy its scripts anew, so that they forget every identity and verdict; within a second."""
-        async with self._applying:
-            self._epoch += 1
-            self._write(self._at_epoch(self._files))
+        # It does not wait for a configuration that is being applied: somebody may be locked out.
+        self._epoch += 1
+        self._write(self._at_epoch(self._files))
 
     def set_token(self, cluster: str, authorization: str | None) -> None:
         """Set the gateway's own credential: the value of the Authorization header; None withdraws it."""
@@ -187,7 +186,7 @@ class Envoy:
             for name, (_, last) in self._refused.items()
             if now - last < ALARM_SECONDS
         ]
-        return (*found, *self._rejections)
+        return tuple(found)
 
     async def stats(self) -> str:
         """Return Envoy's metrics as Prometheus text; raise UnavailableError while it does not answer."""
@@ -225,17 +224,18 @@ class Envoy:
         counters = await self._admin.counters(r"(update_rejected|config_fail|update_failure)$")
         return sum(counters.values())
 
-    async def _refusal(self, before: int) -> str | None:
-        """Return why what was just written is not in use; None when it is."""
+    async def _see_accepted(self, before: int) -> None:
+        """Return once what was just written is in use; *before* is how many updates were refused until then."""
         deadline = monotonic() + APPLY_SECONDS
         while monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS * 4)
             if await self._rejected_updates() > before:
-                return "; ".join(await self._admin.rejections()) or "its log says why"
+                reasons = "; ".join(await self._admin.rejections()) or "its log says why"
+                raise ConfigurationError(f"Envoy refuses the configuration: {reasons}")
             warming = await self._admin.counters("(total_listeners_warming|warming_clusters)$")
             if not any(warming.values()):
-                return None
-        return "it does not get ready; a file it names may be missing"
+                return
+        raise ConfigurationError("Envoy does not get ready with the configuration: a file it names may be missing")
 
     # Process
 

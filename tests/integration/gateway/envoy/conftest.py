@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
+import os
 import socket
 import ssl
 import tempfile
@@ -210,6 +212,20 @@ class Gateway:
 TOKEN = ("Authorization", "Bearer of-alice")
 
 
+async def room_for_an_envoy() -> None:
+    """Wait until the machine has inotify instances left: 128 are shared by everything that runs on it."""
+    libc = ctypes.CDLL(None)
+    async with asyncio.timeout(120):
+        while True:
+            descriptors = [libc.inotify_init() for _ in range(12)]
+            for descriptor in descriptors:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            if min(descriptors) >= 0:
+                return
+            await asyncio.sleep(0.2)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -279,6 +295,7 @@ def make_gateway(tmp_path: Path) -> Any:
             first = pythons[clusters[0].name]
             gateway = Gateway(envoy, settings, runtime, inputs, api, first, ca, tmp_path / "audit.log", pythons)
             try:
+                await room_for_an_envoy()
                 await envoy.start(change(render(settings, runtime, inputs)), pushed=pushed)
                 yield gateway
             finally:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tenantry.gateway.protocol import Answer
-from tenantry.gateway.settings import CertificateIdentity, ClusterSettings, IdentitySettings
+from tenantry.gateway.settings import Certificate, CertificateIdentity, ClusterSettings, IdentitySettings
 
 PODS = "/api/v1/namespaces/team/pods"
 BOB = Answer(lines=((":fresh", "10"), (":stale", "10"), (":id", "bb"), (":how", "oidc"), ("impersonate-user", "bob")))
@@ -28,12 +28,12 @@ TOKEN = ("Authorization", "Bearer of-alice")
 async def test_the_host_name_chooses_the_cluster(make_gateway: Any, raw: Any) -> None:
     async with make_gateway(others=(OTHER,)) as gateway:
         gateway.pythons["other"].identify = BOB
-        data = {host: raw.request(PODS, host=host, headers=(TOKEN,)) for host in ("gateway.test", "other.test")}
+        for host in ("gateway.test", "gateway.test:9001", "other.test", "other.test:9001"):
+            data = raw.request(PODS, host=host, headers=(TOKEN,))
+            assert (await gateway.send(data, server_name=host.partition(":")[0])).status == 200
 
-        for name in ("gateway.test", "other.test"):
-            assert (await gateway.send(data[name], server_name=name)).status == 200
-
-        assert [seen.values("impersonate-user") for seen in gateway.api.seen] == [["alice"], ["bob"]]
+        seen = [each.values("impersonate-user") for each in gateway.api.seen]
+        assert seen == [["alice"], ["alice"], ["bob"], ["bob"]]
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,26 @@ async def test_renewed_certificates_are_served(make_gateway: Any) -> None:
         assert await served(gateway) == ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
 
 
-async def served(gateway: Any) -> bytes:
-    _, writer = await asyncio.open_connection(
-        "127.0.0.1", gateway.port, ssl=gateway.tls(), server_hostname="gateway.test"
-    )
+async def test_the_host_name_chooses_the_certificate(make_gateway: Any, tmp_path: Path) -> None:
+    """R-073; the first is for clients that name none that is known."""
+    ca = trustme.CA()
+    pairs = []
+    for name in ("gateway.test", "second.test"):
+        pairs.append(Certificate(certificate=tmp_path / f"{name}.crt", key=tmp_path / f"{name}.key"))
+        issued = ca.issue_cert(name)
+        pairs[-1].certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+        pairs[-1].key.write_bytes(issued.private_key_pem.bytes())
+    async with make_gateway(listening={"certificates": tuple(pairs)}) as gateway:
+        shown = {name: await served(gateway, name) for name in ("gateway.test", "second.test", "third.test")}
+
+    first, second = (ssl.PEM_cert_to_DER_cert(pair.certificate.read_text()) for pair in pairs)
+    assert shown == {"gateway.test": first, "second.test": second, "third.test": first}
+
+
+async def served(gateway: Any, name: str = "gateway.test") -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=context, server_hostname=name)
     certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     return certificate

@@ -38,7 +38,7 @@ local function credential_of(handle, headers, bearer, impersonation)
   if authorization then before = "authorization: " .. authorization .. "\n" end
   if bearer then before = before .. "websocket-bearer: " .. bearer .. "\n" end
   if CONFIG.certificates then
-    local ssl = handle:connection():ssl()
+    local ssl = handle:streamInfo():downstreamSslConnection()
     if ssl and ssl:peerCertificatePresented() then
       if ssl:peerCertificateValidated() then
         key = "certificate: " .. ssl:sha256PeerCertificateDigest() .. "\n"

@@ -96,7 +96,7 @@ local function on_request(handle)
   end
   local upgrade = headers:get("upgrade")
   local facts = request_facts(method, plain, query)
-  facts.long = is_long_running(facts, query, upgrade)
+  facts.long, facts.upgrade = is_long_running(facts, query, upgrade), upgrade ~= nil
   if query then facts.query = audited(query) end
   if is_masked(facts, method) then facts.target = target end
   local request = { method = method, target = target, path = path, upgrade = upgrade, accept = headers:get("accept") }
@@ -159,12 +159,23 @@ local function on_forbidden(handle, facts)
   if status then replace_answer(handle, status, body) end
 end
 
+-- To a request that asked for no upgrade: a client that believed it would read the next answer as a stream.
+local function on_switched(handle)
+  local text = "the API server switched protocols without being asked"
+  replace_answer(handle, "502", status_body(502, "ServiceUnavailable", text)):replace("connection", "close")
+end
+
 local function on_response(handle)
   local status = handle:headers():get(":status")
-  if status ~= "401" and status ~= "403" then return end
+  if status ~= "401" and status ~= "403" and status ~= "101" then return end
   local metadata = handle:streamInfo():dynamicMetadata():get("tenantry")
-  if not metadata or metadata.ok ~= "yes" or metadata.own == "yes" then return end
+  if not metadata or metadata.ok ~= "yes" then return end
   local facts = metadata.a
+  if status == "101" then
+    if not facts.upgrade then on_switched(handle) end
+    return
+  end
+  if metadata.own == "yes" then return end
   if facts.route:sub(1, 6) == "python" then return end
   if status == "401" then on_unauthorized(handle, facts) else on_forbidden(handle, facts) end
 end
