@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from reference.audit import audit_page
 from reference.commands import commands_page
 from reference.conditions import conditions_page
 from reference.metrics import metrics_page
@@ -19,6 +20,7 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "audit.md": audit_page,
     "commands.md": commands_page,
     "conditions.md": conditions_page,
     "fields.md": fields_page,

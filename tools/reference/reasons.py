@@ -9,6 +9,7 @@ from inspect import getdoc
 from typing import Final
 
 import tenantry
+from reference.gateway_reasons import gateway_reasons
 from reference.markdown import HOW, code, first_sentence, table
 from reference.tokens import calls
 from tenantry.cli.exits import ExitCode, exit_code_of
@@ -121,7 +122,8 @@ def reasons_page() -> str:
     if found.keys() != MEANINGS.keys():
         raise MeaninglessTokenError(f"MEANINGS of {__name__} and the code differ in {found.keys() ^ MEANINGS.keys()}")
     rows = [(code(token), ", ".join(sorted(found[token])), MEANINGS[token]) for token in sorted(found)]
-    return _HEAD + table(("reason", "type", "what happened"), rows) + _ERRORS + _errors() + _exits()
+    events = table(("reason", "type", "what happened"), rows)
+    return _HEAD + events + gateway_reasons() + _ERRORS + _errors() + _exits()
 
 
 def _errors() -> str:
