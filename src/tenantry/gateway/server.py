@@ -35,6 +35,8 @@ _log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES: Final = 512 * 1024
 """Of a message of the script: a token, or the headers of somebody in many groups."""
+MOST_HEADERS: Final = 10_000
+"""Of a request that is handed over: one a group.  The data plane, the only client, has limits of its own."""
 ANSWER_SECONDS: Final = 20.0
 """For a message of the script; it has given up by then."""
 
@@ -74,7 +76,14 @@ class GatewayServer:
     @asynccontextmanager
     async def serving(self, path: Path) -> AsyncIterator[None]:
         """Serve on the Unix socket *path*, which its owner alone may open, while open."""
-        server = web.Server(self._answer, access_log=None, keepalive_timeout=3600)
+        server = web.Server(
+            self._answer,
+            access_log=None,
+            keepalive_timeout=3600,
+            max_headers=MOST_HEADERS,
+            max_field_size=MESSAGE_BYTES,
+            max_line_size=MESSAGE_BYTES,
+        )
         listener = await asyncio.get_running_loop().create_unix_server(server, _socket(path), backlog=1024)
         try:
             yield
@@ -121,7 +130,7 @@ class GatewayServer:
             )
         except ValueError as error:
             return _response(refusal(500, "InternalError", str(error), token="Identity"))
-        info = request_info(request.method, request.message.path)
+        info = request_info(request.method, request.raw_path)
         handler = await self.responder.route(info)
         return await handler.handle(request, identity, info)
 
