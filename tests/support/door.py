@@ -74,24 +74,42 @@ class Door:
     gateway: Gateway
     upstream: RecordingUpstream
     issuer: Issuer
-    account: Path
-    """The kubeconfig of the gateway's own account, that leads to *upstream*."""
+    token_file: Path
+    """The token of the gateway's own account."""
     _contexts: dict[object, ssl.SSLContext] = field(default_factory=dict)
 
     @classmethod
     async def prepared(
-        cls, platform: Platform, folder: Path, *, clusters: Mapping[str, Mapping[str, Any]], **configuration: Any
+        cls,
+        platform: Platform,
+        folder: Path,
+        *,
+        clusters: Mapping[str, Mapping[str, Any]],
+        token: str | None = None,
+        **configuration: Any,
     ) -> Self:
-        """Make everything but run no gateway yet; *clusters* are identity sections by host, "" for the default."""
+        """Make everything but run no gateway yet.
+
+        Args:
+            platform: Running.
+            folder: For files of all kinds.
+            clusters: Identity sections by host, "" for the default.
+            token: What the gateway's own token file says; None: as the installation's.
+            configuration: Of the gateway.
+        """
         folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - once, before anything else runs
         upstream = await RecordingUpstream.start(platform.plane, folder)
         issuer = await Issuer.start(folder)
-        account = upstream.kubeconfig(await account_kubeconfig(platform), folder / "account.kubeconfig")
+        original = await account_kubeconfig(platform)
+        token_file = folder / "account" / "token"
+        token_file.parent.mkdir()
+        token_file.write_text(token or original.with_suffix(".token").read_text())
+        account = upstream.kubeconfig(original, folder / "account.kubeconfig", token_file)
         listed = [_cluster(host, identity, account, issuer) for host, identity in clusters.items()]
         gateway = await Gateway.prepare(
             platform, folder / "gw", clusters=listed, hosts=[*filter(None, clusters)], configuration=configuration
         )
-        return cls(gateway, upstream, issuer, account)
+        return cls(gateway, upstream, issuer, token_file)
 
     @classmethod
     @asynccontextmanager
@@ -101,10 +119,10 @@ class Door:
         folder: Path,
         *,
         clusters: Mapping[str, Mapping[str, Any]] | None = None,
-        **configuration: Any,
+        **more: Any,
     ) -> AsyncIterator[Self]:
-        """Run all of it in the body."""
-        door = await cls.prepared(platform, folder, clusters=clusters or {"": {}}, **configuration)
+        """Run all of it in the body; *more* as for :meth:`prepared`."""
+        door = await cls.prepared(platform, folder, clusters=clusters or {"": {}}, **more)
         try:
             await door.gateway.run()
             await door.gateway.wait_ready()
@@ -117,8 +135,7 @@ class Door:
     @property
     def own_authorization(self) -> str:
         """What the gateway shows to the API server."""
-        token = self.gateway.platform.folder / "capsule-proxy.token"
-        return f"Bearer {token.read_text().strip()}"
+        return f"Bearer {self.token_file.read_text().strip()}"
 
     def certificate(self, user: str, groups: Sequence[str] = ()) -> ssl.SSLContext:
         """Return how a user with a client certificate connects."""
@@ -164,7 +181,9 @@ class Door:
         agent = f"probe-{next(_agents)}"
         shown = (("User-Agent", agent), *((("Authorization", f"Bearer {token}"),) if token is not None else ()))
         data = raw.request(target, method=method, host=host or "127.0.0.1", headers=(*shown, *headers), body=body)
-        reply = await self.send(data, tls, host=host)
+        async with await self.open(tls, host=host) as connection:
+            await connection.send(data)
+            reply = await (connection.head() if method == "HEAD" else connection.reply())
         return Asked(agent, reply, tuple(self.upstream.by_agent(agent)))
 
     def records(self) -> list[dict[str, Any]]:

@@ -33,13 +33,16 @@ class Issuer:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.url = ""
         self.configuration = folder / "authentication.yaml"
-        """An AuthenticationConfiguration that trusts it: the claim ``sub`` is the user, ``groups`` are groups."""
+        """An AuthenticationConfiguration that trusts it: the claim ``sub`` is the user, ``groups`` are groups.
+
+        A second issuer, below ``/mail``, names users by ``email``.
+        """
         self.fetched: list[str] = []
         """The paths that were asked for."""
 
     @classmethod
-    async def start(cls, folder: Path, *, username: Mapping[str, Any] | None = None) -> Self:
-        """Serve; *username* is another claim mapping of the user's name."""
+    async def start(cls, folder: Path) -> Self:
+        """Serve."""
         issuer = cls(folder)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         issuer._authority.issue_cert("localhost").configure_cert(tls)
@@ -49,7 +52,7 @@ class Issuer:
         await runner.setup()
         await web.TCPSite(runner, "localhost", 0, ssl_context=tls).start()
         issuer.url = f"https://localhost:{runner.addresses[0][1]}"
-        issuer._configure(username or {"claim": "sub", "prefix": ""})
+        issuer._configure()
         return issuer
 
     async def stop(self) -> None:
@@ -79,21 +82,28 @@ class Issuer:
         text = f"{_encoded({'alg': 'HS256', 'kid': KEY_ID})}.{_encoded(self.claims(**claims))}"
         return f"{text}.{_base64url(hmac.digest(public, text.encode(), hashlib.sha256))}"
 
-    def _configure(self, username: Mapping[str, Any]) -> None:
+    def _configure(self) -> None:
         authority = self._authority.cert_pem.bytes().decode()
-        one = {
-            "issuer": {"url": self.url, "audiences": [AUDIENCE], "certificateAuthority": authority},
-            "claimMappings": {"username": dict(username), "groups": {"claim": "groups", "prefix": ""}},
-        }
-        whole = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration", "jwt": [one]}
+        listed = [
+            {
+                "issuer": {"url": url, "audiences": [AUDIENCE], "certificateAuthority": authority},
+                "claimMappings": {
+                    "username": {"claim": claim, "prefix": ""},
+                    "groups": {"claim": "groups", "prefix": ""},
+                },
+            }
+            for url, claim in ((self.url, "sub"), (f"{self.url}/mail", "email"))
+        ]
+        whole = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration", "jwt": listed}
         self.configuration.write_text(yaml.safe_dump(whole))
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.fetched.append(request.path)
-        if request.path == "/.well-known/openid-configuration":
+        known, is_discovery, _ = request.path.partition("/.well-known/openid-configuration")
+        if is_discovery:
             return web.json_response(
                 {
-                    "issuer": self.url,
+                    "issuer": self.url + known,
                     "jwks_uri": f"{self.url}/keys",
                     "id_token_signing_alg_values_supported": ["RS256"],
                 }

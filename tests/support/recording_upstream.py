@@ -90,11 +90,13 @@ class RecordingUpstream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def kubeconfig(self, original: Path, target: Path) -> Path:
-        """Write a copy of *original* that leads here; return where it is."""
+    def kubeconfig(self, original: Path, target: Path, token_file: Path) -> Path:
+        """Write a copy of *original* that leads here, with a token from *token_file*; return where it is."""
         document = yaml.safe_load(original.read_text())
         for each in document["clusters"]:
             each["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
+        for each in document["users"]:
+            each["user"] = {"tokenFile": str(token_file)}
         target.write_text(yaml.safe_dump(document))
         return target
 

@@ -84,7 +84,7 @@ class Gateway:
         given = dict(configuration or {})
         cluster = {"name": "default", "kubeconfig": str(kubeconfig)}
         cluster |= {section: given.pop(section) for section in ("identity", "visibility") if section in given}
-        pair = {"certificate": str(folder / "tls.crt"), "key": str(folder / "tls.key")}
+        pair = {"certificate": str(folder / "tls" / "tls.crt"), "key": str(folder / "tls" / "tls.key")}
         whole: dict[str, Any] = {
             "apiVersion": "gateway.tenantry.dev/v1alpha1",
             "kind": "GatewayConfiguration",
@@ -244,6 +244,9 @@ def another_port(gateway: Gateway, folder: Path) -> Gateway:
 
 def _write_certificate(plane: ControlPlane, folder: Path, hosts: Sequence[str]) -> None:
     pair = Authority(plane.folder / "pki").server(utc_now(), hosts)
-    (folder / "tls.key").write_bytes(pair.key)
-    (folder / "tls.key").chmod(0o600)
-    (folder / "tls.crt").write_bytes(pair.certificate)
+    # A folder of their own: Envoy watches it, and each line of a log beside them would wake it.
+    shown = folder / "tls"
+    shown.mkdir(exist_ok=True, mode=0o700)
+    (shown / "tls.key").write_bytes(pair.key)
+    (shown / "tls.key").chmod(0o600)
+    (shown / "tls.crt").write_bytes(pair.certificate)

@@ -11,16 +11,18 @@ from door import Door
 
 from tenantry.testing.platform import Platform
 
+_FIRST: Final = ["XForwardedClientCert", "BearerToken", "TLSCertificate"]
 # Few: each cluster costs Envoy some inotify instances, of which a machine has 128 by default.
 CLUSTERS: Final[dict[str, dict[str, Any]]] = {
-    "": {"impersonation": {"enabled": True}},
-    # Client impersonation off, as by default; forwarded certificates from another network than tests come from.
-    "off.test": {
-        "authenticators": ["XForwardedClientCert", "BearerToken", "TLSCertificate"],
+    # Forwarded certificates are taken from another network than tests come from.
+    "": {
+        "impersonation": {"enabled": True},
+        "authenticators": _FIRST,
         "forwarded": {"trustedNetworks": ["192.0.2.0/24"]},
     },
-    "forwarded.test": {
-        "authenticators": ["XForwardedClientCert", "BearerToken"],
+    # Client impersonation is off, as by default.
+    "other.test": {
+        "authenticators": _FIRST,
         "forwarded": {"trustedNetworks": ["127.0.0.0/8"]},
         "tokenAudiences": ["gateway"],
     },

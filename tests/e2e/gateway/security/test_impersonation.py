@@ -57,7 +57,7 @@ def of_authentication(resource: str, name: str, **more: str) -> dict[str, str]:
 async def test_invariant_05_acting_as_others_is_off_by_default(door: Door, target: str) -> None:
     """Even the cluster's administrator is told so, by name, and nothing is forwarded without the header."""
     asked = await door.ask(
-        target, ("Impersonate-User", "alice"), token=door.issuer.token("rosa", groups=["admins"]), host="off.test"
+        target, ("Impersonate-User", "alice"), token=door.issuer.token("rosa", groups=["admins"]), host="other.test"
     )
 
     assert asked.refusal == (403, "Forbidden")

@@ -85,11 +85,14 @@ local function is_on(query, wanted)
 end
 
 -- The query as the audit log may hold it.
-local SECRETS = { token = true, code = true, access_token = true, id_token = true }
+local SECRETS = {
+  token = true, code = true, access_token = true, id_token = true, refresh_token = true, client_secret = true,
+  password = true,
+}
 local function audited(query)
-  if not (query:find("token", 1, true) or query:find("code", 1, true) or query:find("%", 1, true)) then return query end
   local parts = {}
-  for pair in query:gmatch("[^&]+") do
+  -- Names in any case: what reads them behind the API server's proxy may not care either.
+  for pair in query:gmatch("[^&;]+") do
     local name = pair:match("^[^=]*")
     if SECRETS[unescape(name):lower()] then pair = name .. "=REDACTED" end
     parts[#parts + 1] = pair
