@@ -45,6 +45,11 @@ metadata: {{name: all}}
 spec: {{execs: [{{local: {{workDir: {folder}}}}}]}}
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterAttach
+metadata: {{name: all}}
+spec: {{attaches: [{{logsFile: {logs}}}]}}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterPortForward
 metadata: {{name: all}}
 spec: {{forwards: [{{target: {{address: 127.0.0.1, port: {echo}}}}}]}}

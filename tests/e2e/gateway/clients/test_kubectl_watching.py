@@ -1,0 +1,142 @@
+"""``kubectl get -w`` through grants and revocations: a watch follows what the user may see, not only what happens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from teams import Team, made, manifest
+
+from tenantry.testing.gateway import Gateway
+from tenantry.testing.world import World
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+async def test_namespaces_come_and_go_with_access(world: World, gateway: Gateway) -> None:
+    """R-033: a RoleBinding adds its namespace to a watch, and takes it out again; others are never shown."""
+    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    async with watcher.running("get", "namespaces", "--watch", "--output-watch-events") as watch:
+        await watch.said(watcher.namespace)
+        await _bind(world, other.namespace, watcher.owner)
+        await watch.said(other.namespace)
+        await world.platform.kubectl("label", "namespace", other.namespace, "seen=yes")
+        await watch.said(other.namespace, times=2)
+        await _unbind(world, other.namespace, watcher.owner)
+        await watch.said(other.namespace, times=3)
+        created = await world.namespace(await world.user(watcher.owner), watcher.tenant)
+        await watch.said(created)
+        await watcher.kubectl("delete", "namespace", created, "--wait=false")
+        await watch.until(lambda lines: any(created in line and "DELETED" in line for line in lines))
+    told = [(line.split()[0], line.split()[1]) for line in watch.lines if other.namespace in line]
+
+    assert told == [("ADDED", other.namespace), ("MODIFIED", other.namespace), ("DELETED", other.namespace)]
+    assert {line.split()[1] for line in watch.lines[1:]} == {watcher.namespace, other.namespace, created}
+
+
+async def test_a_watch_of_one_namespace_follows_access(world: World, gateway: Gateway) -> None:
+    """``get ns NAME -w`` is the same with one name."""
+    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    await _bind(world, other.namespace, watcher.owner)
+
+    async def visible() -> bool:
+        return (await watcher.kubectl("get", "namespace", other.namespace, check=False)).code == 0
+
+    await world.eventually(visible)
+    async with watcher.running("get", "namespace", other.namespace, "-w", "--output-watch-events") as watch:
+        await watch.said("ADDED")
+        await _unbind(world, other.namespace, watcher.owner)
+        await watch.said("DELETED")
+    assert len([line for line in watch.lines if other.namespace in line]) == 2
+
+
+async def test_pods_of_all_namespaces_come_with_access_and_end_without(world: World, gateway: Gateway) -> None:
+    """``get pods -A -w``: pods of a namespace that becomes visible appear.
+
+    Where one ceases to be, the watch ends and says why: controllers list again, and learn what is gone.
+    """
+    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    for team in (watcher, other):
+        await team.kubectl("run", "one", "--image=registry.example.org/one:1", "-n", team.namespace)
+    async with watcher.running("get", "pods", "-A", "-w", "--output-watch-events") as watch:
+        await watch.said(watcher.namespace)
+        await _bind(world, other.namespace, watcher.owner, reflected=True)
+        await watch.until(lambda lines: _told(lines, "ADDED", other, "one"))
+        await other.kubectl("run", "two", "--image=registry.example.org/two:1", "-n", other.namespace)
+        await watch.until(lambda lines: _told(lines, "ADDED", other, "two"))
+        await _unbind(world, other.namespace, watcher.owner)
+        await watch.said(f"namespace {other.namespace} is no longer visible to you")
+    await other.kubectl("run", "three", "--image=registry.example.org/three:1", "-n", other.namespace)
+    left = await watcher.kubectl("get", "pods", "-A", "-o", "name")
+
+    assert left.stdout == "pod/one\n"
+    assert not _told(watch.lines, "ADDED", other, "three")
+
+
+async def test_a_new_namespace_joins_a_watch_of_all(world: World, gateway: Gateway) -> None:
+    """R-033: nobody has to list again for a namespace that is created while a watch is open."""
+    watcher = await made(world, gateway, prefix="watcher")
+    async with watcher.running("get", "configmaps", "-A", "-w", "-o", "name", "--output-watch-events") as watch:
+        await watch.said("kube-root-ca.crt")
+        created = await world.namespace(await world.user(watcher.owner), watcher.tenant)
+        await watcher.kubectl("create", "configmap", "fresh", "-n", created)
+        await watch.said("fresh")
+
+
+async def test_watches_of_tenants_and_of_nodes_follow_rules(world: World, gateway: Gateway) -> None:
+    """Ownership of a tenant and a rule on nodes, given and taken while watches are open."""
+    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    node = world.unique("node")
+    await world.platform.kubectl("apply", "-f", "-", stdin=json.dumps(_node(node)))
+    rule: dict[str, Any] = manifest("ProxySetting", "nodes", version="capsule.clastix.io/v1beta1")
+    opened = {"apiGroups": [""], "resources": ["nodes"], "selector": {"matchLabels": {"kubernetes.io/hostname": node}}}
+    rule["spec"] = {"subjects": [{"kind": "User", "name": watcher.owner, "clusterResources": [opened]}]}
+    space = ("-n", watcher.namespace)
+    async with (
+        watcher.running("get", "tenants", "-w", "--output-watch-events") as tenants,
+        watcher.running("get", "nodes", "-w", "--output-watch-events") as nodes,
+    ):
+        await tenants.said(watcher.tenant)
+        owners = [{"kind": "User", "name": name} for name in (other.owner, watcher.owner)]
+        await world.edit_tenant(other.tenant, {"owners": owners})
+        await tenants.until(lambda lines: _line(lines, "ADDED", other.tenant))
+        await world.platform.kubectl("apply", "-f", "-", *space, stdin=json.dumps(rule))
+        await nodes.until(lambda lines: _line(lines, "ADDED", node))
+        await world.edit_tenant(other.tenant, {"owners": owners[:1]})
+        await tenants.until(lambda lines: _line(lines, "DELETED", other.tenant))
+        await world.platform.kubectl("delete", "proxysetting", "nodes", *space)
+        await nodes.until(lambda lines: _line(lines, "DELETED", node))
+    await world.platform.kubectl("delete", "node", node)
+
+    assert {line.split()[1] for line in nodes.lines[1:]} == {node}
+
+
+def _line(lines: list[str], *words: str) -> bool:
+    return any(all(word in line for word in words) for line in lines)
+
+
+def _told(lines: list[str], event: str, team: Team, pod: str) -> bool:
+    return any(line.split()[:3] == [event, team.namespace, pod] for line in lines)
+
+
+async def _bind(world: World, namespace: str, user: str, *, reflected: bool = False) -> None:
+    binding = manifest(
+        "RoleBinding",
+        user,
+        version=f"{RBAC}/v1",
+        roleRef={"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+        subjects=[{"apiGroup": RBAC, "kind": "User", "name": user}],
+    )
+    if reflected:
+        binding["metadata"]["labels"] = {"reflection.proxy.projectcapsule.dev/enabled": "true"}
+    await world.platform.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(binding))
+
+
+async def _unbind(world: World, namespace: str, user: str) -> None:
+    await world.platform.kubectl("delete", "rolebinding", user, "-n", namespace)
+
+
+def _node(name: str) -> dict[str, Any]:
+    node = manifest("Node", name)
+    node["metadata"]["labels"] = {"kubernetes.io/hostname": name, "type": "none"}
+    return node
