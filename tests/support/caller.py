@@ -38,8 +38,8 @@ class Reply:
 
     @property
     def refusal(self) -> tuple[int, str, str]:
-        """Status, reason and message of a refusal."""
-        return self.status, self.body["reason"], self.body["message"]
+        """Status, reason and message of a refusal; of a success the status alone."""
+        return self.status, self.body.get("reason", ""), self.body.get("message", "")
 
 
 class Watch:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from caller import JSON, Caller, calling, within
 
 from tenantry.api import labels
+from tenantry.install.gateway_rights import AGGREGATE_TO_READER
 from tenantry.testing.gateway import Gateway
 from tenantry.testing.world import World
 
@@ -114,6 +115,13 @@ class Stage:
         where = f"{path}/{made['metadata']['name']}"
         await self.ready(where)
         return where
+
+    async def readable(self, api: str, *plurals: str) -> None:
+        """Let the gateway's account read custom resources, as the platform does for those that rules name."""
+        label = {AGGREGATE_TO_READER: "true"}
+        rules = [{"apiGroups": [api], "resources": list(plurals), "verbs": ["get", "list", "watch"]}]
+        path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+        await self.make(path, {"metadata": {"labels": label}, "rules": rules})
 
     async def edit(self, path: str, spec: JSON) -> None:
         """Change an object that holds rules; return once it is Ready again."""

@@ -6,6 +6,7 @@ tenants run are read as the user who asks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tenantry.access.guards import ORIGINAL_USER
@@ -26,6 +27,33 @@ _READ: Final = ["get", "list", "watch"]
 _VERBS: Final = {"update": ["update", "patch"], "delete": ["delete"]}
 _LABELS: Final = {"app.kubernetes.io/name": "tenantry", "app.kubernetes.io/part-of": "tenantry"}
 
+CLUSTER_SCOPED: Final[Mapping[str, tuple[str, ...]]] = {
+    "": ("namespaces", "nodes", "persistentvolumes"),
+    "admissionregistration.k8s.io": (
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
+        "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "validatingwebhookconfigurations",
+    ),
+    # Also for the gateway itself: the columns of a custom resource's table are in its definition alone.
+    "apiextensions.k8s.io": ("customresourcedefinitions",),
+    "apiregistration.k8s.io": ("apiservices",),
+    "certificates.k8s.io": ("certificatesigningrequests", "clustertrustbundles"),
+    "flowcontrol.apiserver.k8s.io": ("flowschemas", "prioritylevelconfigurations"),
+    "gateway.networking.k8s.io": ("gatewayclasses",),
+    "networking.k8s.io": ("ingressclasses", "ipaddresses", "servicecidrs"),
+    "node.k8s.io": ("runtimeclasses",),
+    RBAC_API: ("clusterrolebindings", "clusterroles"),
+    "resource.k8s.io": ("deviceclasses", "devicetaintrules", "resourceslices"),
+    "scheduling.k8s.io": ("priorityclasses",),
+    "storage.k8s.io": ("csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"),
+}
+"""Kubernetes's own cluster-scoped kinds, which a rule may name as it is; none of them holds a secret.
+
+Of custom resources nobody can tell that beforehand: see :data:`AGGREGATE_TO_READER`."""
+
 CLUSTER_RULES: Final[tuple[JSON, ...]] = (
     # Each request is made as whoever asks. Names can't be listed: they are the users'.
     {"apiGroups": [""], "resources": ["users", "groups", "serviceaccounts"], "verbs": ["impersonate"]},
@@ -44,14 +72,13 @@ CLUSTER_RULES: Final[tuple[JSON, ...]] = (
         "verbs": ["patch"],
     },
     {"apiGroups": [RBAC_API], "resources": ["rolebindings"], "verbs": _READ},
-    # What is listed for users.
-    {"apiGroups": [""], "resources": ["namespaces", "nodes", "persistentvolumes"], "verbs": _READ},
+    # What is listed for users: what tenants select from, and what rules may name.  Secrets, and all else that is
+    # in namespaces, is read as whoever asks.
+    *(
+        {"apiGroups": [group], "resources": list(resources), "verbs": _READ}
+        for group, resources in CLUSTER_SCOPED.items()
+    ),
     {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes"], "verbs": ["get", "list"]},
-    {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": _READ},
-    {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": _READ},
-    {"apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": _READ},
-    {"apiGroups": ["node.k8s.io"], "resources": ["runtimeclasses"], "verbs": _READ},
-    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gatewayclasses"], "verbs": _READ},
 )
 """What every configuration needs, as plain PolicyRules."""
 

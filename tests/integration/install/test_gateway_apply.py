@@ -19,7 +19,7 @@ from tenantry.kube.client import Client
 from tenantry.kube.config import load_config
 
 ACCOUNT = "system:serviceaccount:capsule-system:capsule-proxy"
-CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+THINGS = "things.example.org"
 
 
 def kubectl(plane: ControlPlane, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -108,10 +108,10 @@ async def test_a_kind_is_added_for_reading_by_a_label(installed: ControlPlane, e
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: more, labels: {gateway.tenantry.dev/aggregate-to-reader: "true"}}
-rules: [{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [list]}]
+rules: [{apiGroups: [example.org], resources: [things], verbs: [list]}]
 """
-    assert not await may(installed, ACCOUNT, "list", CRDS)
+    assert not await may(installed, ACCOUNT, "list", THINGS)
 
     await asyncio.to_thread(kubectl, installed, "apply", "-f", "-", stdin=role)
 
-    await eventually(lambda: may(installed, ACCOUNT, "list", CRDS))
+    await eventually(lambda: may(installed, ACCOUNT, "list", THINGS))

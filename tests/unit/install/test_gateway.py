@@ -17,7 +17,14 @@ from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.config.reading import check_text
 from tenantry.gateway.settings import CertificateIdentity, ClusterSettings, GatewaySettings, IdentitySettings
 from tenantry.install.gateway import gateway_arguments, gateway_workloads
-from tenantry.install.gateway_rights import CLUSTER_RULES, cluster_rules, gateway_rights, reads_client_ca
+from tenantry.install.gateway_rights import (
+    CLUSTER_RULES,
+    CLUSTER_SCOPED,
+    RBAC_API,
+    cluster_rules,
+    gateway_rights,
+    reads_client_ca,
+)
 from tenantry.install.gateway_settings import GatewayInstall, default_configuration
 from tenantry.install.manifests import manifests
 from tenantry.install.settings import InstallSettings
@@ -69,22 +76,17 @@ def test_the_account_may_do_what_is_needed_and_no_more() -> None:
     reads = {each for each in everything if each[0] in {"get", "list", "watch"}}
 
     assert [rule for rule in rules if "*" in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}] == []
-    assert {resource for _, _, resource in reads} == {
+    assert {resource for _, group, resource in reads if group == "capsule.clastix.io"} == {
         "capsuleconfigurations",
-        "gatewayclasses",
         "globalproxysettings",
-        "ingressclasses",
-        "namespaces",
-        "nodes",
-        "persistentvolumes",
-        "priorityclasses",
         "proxysettings",
-        "rolebindings",
-        "runtimeclasses",
-        "storageclasses",
         "tenantowners",
         "tenants",
     }
+    # Kubernetes's own cluster-scoped kinds; of what is in namespaces only who is bound.
+    own = {(group, resource) for _, group, resource in reads if group != "capsule.clastix.io"}
+    kinds = {(group, resource) for group, resources in CLUSTER_SCOPED.items() for resource in resources}
+    assert own == {*kinds, (RBAC_API, "rolebindings"), ("metrics.k8s.io", "nodes")}
     extra = [f"userextras/authentication.kubernetes.io/{key}" for key in ("credential-id", "node-name", "node-uid")]
     extra += [f"userextras/authentication.kubernetes.io/{key}" for key in ("pod-name", "pod-uid")]
     assert everything - reads == {

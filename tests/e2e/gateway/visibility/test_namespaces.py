@@ -35,8 +35,8 @@ async def test_owners_of_every_kind_see_their_own(stage: Stage, kind: str) -> No
         "account": account(home, name),
         "tenant owner": user(stage.unique("nobody")),
     }[kind]
-    matching = {"permissions": {"matchOwners": [{"matchLabels": {"owns": name}}]}} if kind == "tenant owner" else {}
-    tenant = await stage.tenant(owner, **matching)
+    selectors = [{"matchLabels": {"owns": name}}] if kind == "tenant owner" else []
+    tenant = await stage.tenant(owner, permissions={"matchOwners": selectors})
     own = sorted([await stage.namespace(tenant) for _ in range(2)])
     caller = await _caller(stage, kind, name=name, team=team, home=home)
 

@@ -129,8 +129,8 @@ async def test_while_the_api_server_is_silent_nothing_is_shown_by_guess() -> Non
             verdicts.verdict(asked("DELETE", "/api/v1/nodes/a")),
             verdicts.masked(asked("GET", "/api/v1/namespaces/a/secrets/b")),
         )
-        assert namespaces == Answer(lines=((":route", "python"), (":fresh", "1")))
-        assert pods == Answer(lines=((":route", "upstream"), (":fresh", "1")))
+        assert namespaces == Answer(lines=((":route", "python"), (":fresh", "0.5")))
+        assert pods == Answer(lines=((":route", "upstream"), (":fresh", "0.5")))
         assert node == Answer(lines=((":route", "upstream"), (":fresh", "0")))
         assert secret == Answer(status=204)
         with pytest.raises(UnreachableError):

@@ -46,7 +46,7 @@ def asked(identity: Identity, method: str, path: str, *more: tuple[str, str]) ->
     return ((":id", "0" * 16), (":method", method), (":path", path), *more, *identity_lines(identity))
 
 
-def route(name: str, *headers: tuple[str, str], fresh: int = 1) -> Answer:
+def route(name: str, *headers: tuple[str, str], fresh: float = 0.5) -> Answer:
     return Answer(lines=((":route", name), (":fresh", str(fresh)), *headers))
 
 
