@@ -108,8 +108,12 @@ class Delivery:
             ends_initial_events=ends_initial_events,
         )
 
-    def move(self, identity: Identity, sight: Sight) -> None:
-        """Tell the watchers of *identity*, who see *sight* now, what came and what went (8.3)."""
+    def move(self, identity: Identity, sight: Sight) -> bool:
+        """Tell the watchers of *identity*, who see *sight* now, what came and what went (8.3).
+
+        Returns whether one of them now waits for a bookmark to go on from.
+        """
+        needs_bookmark = False
         for watcher in self.watchers_of(identity):
             before = watcher.audience
             if before.sight == sight:
@@ -122,6 +126,8 @@ class Delivery:
             if watcher.has_bookmarks:
                 # A synthetic ADDED has an old version, and from there the client would resume.
                 watcher.send(self.bookmark(watcher))
+                needs_bookmark = True
+        return needs_bookmark
 
     def _difference(self, before: Audience, after: Audience) -> list[Told]:
         items, version = self._shelf.items, self._shelf.version

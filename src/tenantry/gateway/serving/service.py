@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tenantry.access.identity import Identity
 from tenantry.access.requests import RequestInfo
+from tenantry.access.sight import Sight
 from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.protocol import ANSWER_HEADER, Answer
 from tenantry.gateway.serving.asking import Asked
@@ -37,6 +38,8 @@ from tenantry.kube.transport import Transport
 
 SILENT_SECONDS: Final = 210.0
 """By then a dead connection was noticed, and a new one heard from."""
+BOOKMARK_SECONDS: Final = 5.0
+"""For the bookmark after a change of what is seen; by then one comes anyway, or the server is away."""
 NAMESPACES: Final[KindKey] = ("", "v1", "namespaces")
 NODES: Final[KindKey] = ("", "v1", "nodes")
 _NODE_METRICS: Final = ("metrics.k8s.io", "nodes")
@@ -81,12 +84,17 @@ class Serving:
         self._changed_keys: set[str] = set()
         self._has_changed_for_all = False
         self._is_review_due = False
+        self._reaching: set[asyncio.Task[bool]] = set()
         knowledge.subscribe(self._view_changed)
         knowledge.follow_versions(self.highest_version)
 
     async def run(self) -> None:
         """Follow namespaces, and what else is asked for, until cancelled."""
-        await self._stock.run()
+        try:
+            await self._stock.run()
+        finally:
+            for task in self._reaching:
+                task.cancel()
 
     def problems(self) -> Iterable[str]:
         """Yield why answers may not be had, or may be too old."""
@@ -199,10 +207,18 @@ class Serving:
             for identity in followed.delivery.affected(keys):
                 view = self._knowledge.view(identity)
                 if view is not None:
-                    followed.delivery.move(identity, view.sight(*followed.kind.key, "list"))
+                    self._move(followed, identity, view.sight(*followed.kind.key, "list"))
                     continue
                 for watcher in followed.delivery.watchers_of(identity):
                     watcher.end()  # Not filtered any more: the next watch goes upstream.
+
+    def _move(self, followed: Followed, identity: Identity, sight: Sight) -> None:
+        """Tell the watchers of *identity*; the bookmark of now may be from before the change, then one follows."""
+        if followed.delivery.move(identity, sight):
+            version = self._knowledge.changed_version(identity)
+            task = asyncio.get_running_loop().create_task(followed.follower.reach(version, BOOKMARK_SECONDS))
+            self._reaching.add(task)
+            task.add_done_callback(self._reaching.discard)
 
 
 def _ready(followed: Followed | None) -> Followed | None:
