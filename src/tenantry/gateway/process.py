@@ -34,6 +34,8 @@ CREDENTIAL_SECONDS: Final = 5.0
 """How often our own credential is looked at; whoever obtains it remembers it for as long as it holds."""
 AUTHORITY_SECONDS: Final = 30.0
 AUTHORITY_RETRY_SECONDS: Final = 2.0
+PUSH_RETRY_SECONDS: Final = 1.0
+CLUSTER_CHECK: Final = "cluster-"
 LAST_SECONDS: Final = 1.0
 """Before the end of draining, filtered reads end by themselves: their clients go on elsewhere without an error."""
 
@@ -74,6 +76,8 @@ class Gateway:
         self._group: asyncio.TaskGroup | None = None
         self._is_started = False
         self._is_draining = False
+        self._unpushed = ""
+        """Why the data plane may still know somebody whom it should not."""
         self._changing = asyncio.Lock()
 
     @asynccontextmanager
@@ -100,15 +104,36 @@ class Gateway:
                     task.cancel()
 
     def problems(self) -> Iterable[str]:
-        """Yield why no traffic should come here, a sentence each."""
-        if not self._is_started:
-            yield "the gateway is starting"
-        if self._is_draining:
-            yield "the gateway is stopping"
-        yield from self._envoy.problems()
-        yield from self._streams.problems()
-        for parts in self._clusters:
-            yield from parts.problems()
+        """Yield why no traffic should come here, a sentence each.
+
+        A cluster that is away is no reason while another can be served: it answers 503 for itself.
+        """
+        checks = self.checks()
+        of_clusters = [found for name, found in checks.items() if name.startswith(CLUSTER_CHECK)]
+        for name, found in checks.items():
+            if not name.startswith(CLUSTER_CHECK) or all(of_clusters):
+                yield from found
+
+    def checks(self) -> dict[str, tuple[str, ...]]:
+        """Return everything that is looked at, by name, with a sentence for each thing that is wrong."""
+        state = (
+            *(("the gateway is starting",) if not self._is_started else ()),
+            *(("the gateway is stopping",) if self._is_draining else ()),
+            *((self._unpushed,) if self._unpushed else ()),
+        )
+        of_clusters = {
+            f"{CLUSTER_CHECK}{parts.settings.name}": (
+                *self._envoy.credential_problems(parts.settings.name),
+                *parts.problems(),
+            )
+            for parts in self._clusters
+        }
+        return {
+            "gateway": state,
+            "envoy": self._envoy.problems(),
+            "streams": tuple(self._streams.problems()),
+            **of_clusters,
+        }
 
     async def stats(self) -> str:
         """Return the data plane's metrics as Prometheus text; empty while it does not answer."""
@@ -153,7 +178,7 @@ class Gateway:
             self._clusters.take_over(settings, made)
             self.settings = settings
             await self._lock(settings.locks)
-            await self._envoy.push_script()
+            await self._push()
             if needs_restart:
                 _log.warning("gateway.restart_needed", because="a limit on connections takes effect at a start alone")
 
@@ -164,7 +189,7 @@ class Gateway:
         self._locks = locks
         for parts in self._clusters:
             parts.set_locks(locks)
-        await self._envoy.push_script()
+        await self._push()
         ended = await self._streams.apply(LockSet.of(locks))
         _log.info("gateway.locks", users=sorted(locks.users), groups=sorted(locks.groups), ended=ended)
 
@@ -211,20 +236,32 @@ class Gateway:
                 if is_pushed(parts.client.config):
                     name, authorization = parts.settings.name, await _authorization(parts)
                     if name not in known or known[name] != authorization:
-                        self._envoy.set_token(name, authorization)
-                        known[name] = authorization
+                        try:
+                            self._envoy.set_token(name, authorization)
+                        except OSError as error:
+                            _log.error("gateway.credential_not_written", cluster=name, error=str(error))
+                        else:
+                            known[name] = authorization
             await asyncio.sleep(CREDENTIAL_SECONDS)
 
     async def _push_scripts(self) -> None:
         while True:
             await self._push_due.wait()
             self._push_due.clear()
-            try:
-                await self._envoy.push_script()
-            except OSError as error:  # A full disk: what is remembered holds no longer than it would anyway.
-                _log.error("gateway.script_not_pushed", error=str(error))
-                self._push_due.set()
-                await asyncio.sleep(1)
+            await self._push()
+            if self._unpushed:
+                await asyncio.sleep(PUSH_RETRY_SECONDS)
+
+    async def _push(self) -> None:
+        """Have the data plane forget whom it knows; what can't be written now is tried again, and told."""
+        try:
+            await self._envoy.push_script()
+        except OSError as error:  # A full disk: what is remembered holds no longer than it would anyway.
+            _log.error("gateway.script_not_pushed", error=str(error))
+            self._unpushed = f"the runtime folder can not be written, so locks take effect late: {error.strerror}"
+            self._push_due.set()
+        else:
+            self._unpushed = ""
 
 
 async def _authorization(parts: ClusterGateway) -> str | None:

@@ -78,7 +78,7 @@ async def _run(process: GatewayProcess, runtime: RuntimeFolder) -> None:
     metrics = GatewayMetrics(registry)
     settings = process.settings
     gateway = Gateway(settings, runtime, clock=SystemClock(), metrics=metrics, sink=_audit_sink(settings.audit.file))
-    probes = Probes(registry=registry, readiness=gateway.problems, more_metrics=gateway.stats)
+    probes = Probes(registry=registry, readiness=gateway.problems, checks=gateway.checks, more_metrics=gateway.stats)
     serving = probes.serving(health=settings.health_address, metrics=settings.metrics_address)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,7 +106,7 @@ async def _follow(process: GatewayProcess, gateway: Gateway, metrics: GatewayMet
             # In a thread: it reads files and checks certificates, and requests do not wait for it.
             settings = process.overrides(await asyncio.to_thread(read_settings, process.config_file))
             await gateway.apply(settings)
-        except TenantryError as error:
+        except (TenantryError, OSError) as error:
             metrics.reloads.labels("refused").inc()
             _log.error("gateway.configuration_refused", file=str(process.config_file), error=str(error))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,6 +28,8 @@ class Probes:
     readiness: Problems
     liveness: Problems = _nothing
     """Reasons to restart the process: what a restart can not mend is none."""
+    checks: Callable[[], Mapping[str, Sequence[str]]] | None = None
+    """All that readiness may depend on, by name, with what is wrong of each; for ``/readyz?verbose``."""
     more_metrics: Callable[[], Awaitable[str]] | None = None
     """Metrics of a child process, in the same text format."""
 
@@ -54,8 +56,16 @@ class Probes:
     async def _health(self, _: web.Request) -> web.Response:
         return _answer(self.liveness)
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        return _answer(self.readiness)
+    async def _ready(self, request: web.Request) -> web.Response:
+        if self.checks is None:
+            return _answer(self.readiness)
+        checks = self.checks()
+        if "verbose" in request.query:
+            text = "".join(_check(name, found) for name, found in checks.items())
+        else:
+            # Also what is wrong and no reason to send nobody here.
+            text = "".join(f"{each}\n" for each in sorted(one for found in checks.values() for one in found))
+        return web.Response(text=text or "ok\n", status=503 if any(self.readiness()) else 200)
 
     def _metrics_routes(self) -> list[web.RouteDef]:
         return [web.get("/metrics", self._metrics)]
@@ -72,6 +82,11 @@ def _answer(problems: Problems) -> web.Response:
     return web.Response(
         text="ok\n" if not found else "".join(f"{each}\n" for each in found), status=503 if found else 200
     )
+
+
+def _check(name: str, problems: Sequence[str]) -> str:
+    """Return a line as kube-apiserver's ``/readyz?verbose`` has it, and more."""
+    return f"[-]{name} failed: {'; '.join(problems)}\n" if problems else f"[+]{name} ok\n"
 
 
 def parse_address(address: str) -> tuple[str | None, int] | None:

@@ -49,7 +49,8 @@ def of_epoch(file: bytes, epoch: int) -> bytes:
 def _settings(settings: GatewaySettings, cluster: ClusterSettings, inputs: Inputs) -> str:
     identity = cluster.identity
     forwarded = "XForwardedClientCert" in identity.authenticators
-    certificates = bool(settings.listening.certificates) and client_ca(cluster, inputs) is not None
+    wants = bool(settings.listening.certificates) and "TLSCertificate" in identity.authenticators
+    certificates = wants and client_ca(cluster, inputs) is not None
     texts = {
         "cluster": cluster.name,
         "python": names.python(cluster.name),
@@ -58,6 +59,7 @@ def _settings(settings: GatewaySettings, cluster: ClusterSettings, inputs: Input
     }
     others = {
         "certificates": _boolean(certificates),
+        "unasked": _boolean(wants and not certificates),
         "own_always": _boolean(identity.own_token == "Always"),  # noqa: S105 - no token
         "holds": _boolean(inputs.holds_streams),
         "url_bytes": str(settings.limits.url_bytes),

@@ -177,15 +177,16 @@ class Envoy:
         await self._admin.close()
 
     def problems(self) -> tuple[str, ...]:
-        """Return why the gateway is not ready, one sentence each."""
-        found = [] if self.pid is not None else ["Envoy does not run"]
-        found += [f"cluster {name}: the gateway has no credential" for name, given in self._given.items() if not given]
-        now = monotonic()
-        found += [
-            f"cluster {name}: the API server refuses the gateway's own credential"
-            for name, (_, last) in self._refused.items()
-            if now - last < ALARM_SECONDS
-        ]
+        """Return why nobody can be served, one sentence each."""
+        return () if self.pid is not None else ("Envoy does not run",)
+
+    def credential_problems(self, cluster: str) -> tuple[str, ...]:
+        """Return what is wrong with our own credential for *cluster*, one sentence each."""
+        found = []
+        if not self._given.get(cluster, True):
+            found.append(f"cluster {cluster}: the gateway has no credential")
+        if cluster in self._refused and monotonic() - self._refused[cluster][1] < ALARM_SECONDS:
+            found.append(f"cluster {cluster}: the API server refuses the gateway's own credential")
         return tuple(found)
 
     async def stats(self) -> str:
@@ -293,7 +294,9 @@ class Envoy:
         now = monotonic()
         for name, count in counters.items():
             cluster = _cluster_of(name)
-            last_count, last = self._refused.get(cluster, (0, 0.0))
+            last_count, last = self._refused.get(cluster, (0, -ALARM_SECONDS))
+            if count < last_count:
+                last_count = 0  # Envoy was started anew.
             if count > last_count:
                 log.error("credential_refused", cluster=cluster, count=count - last_count)
                 last = now

@@ -71,6 +71,8 @@ class Authenticators:
             if _is_present(kind, seen):
                 # No other is tried, whatever comes of it.
                 return await self._by(kind, seen)
+        if seen.may_have_certificate:
+            raise _client_ca_unavailable()
         raise CredentialError(Reason.NO_CREDENTIAL, "no credential that the gateway takes was sent: log in")
 
     @property
@@ -124,9 +126,7 @@ class Authenticators:
         check_forwarder(seen.peer, self._settings.forwarded.trusted_networks)
         authority = self._authority
         if not authority.certificates:
-            raise CredentialError(
-                Reason.CLIENT_CA_UNAVAILABLE, "the CA of client certificates is not available now: try again"
-            )
+            raise _client_ca_unavailable()
         certificate = forwarded_certificate(
             seen.forwarded_certificate,
             authorities=authority.certificates,
@@ -150,6 +150,12 @@ class Authenticators:
 
     def _now(self) -> datetime:
         return self._clock.now()
+
+
+def _client_ca_unavailable() -> CredentialError:
+    return CredentialError(
+        Reason.CLIENT_CA_UNAVAILABLE, "the CA of client certificates is not available now: try again"
+    )
 
 
 def _is_present(kind: Authenticator, seen: Shown) -> bool:

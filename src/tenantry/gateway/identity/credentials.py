@@ -20,6 +20,8 @@ class Shown:
     certificate: str | None = None
     """URL-encoded PEM of a certificate that the data plane verified against the client CA."""
     has_unverified_certificate: bool = False
+    may_have_certificate: bool = False
+    """Whether nobody was asked for one, since the client CA is not known yet."""
     forwarded_certificate: tuple[str, ...] = ()
     peer: str = ""
     """Who connected; only where a forwarded certificate is present."""
@@ -62,6 +64,7 @@ def shown(lines: Iterable[tuple[str, str]]) -> Shown:
         certificate=certificates[0] if len(certificates) == 1 else None,
         # Two verified certificates on one connection can't be: whatever that is, it is none.
         has_unverified_certificate="certificate-unverified" in by_name or len(certificates) > 1,
+        may_have_certificate="certificate-unasked" in by_name,
         forwarded_certificate=tuple(by_name.get("forwarded-certificate", ())),
         peer=by_name.get("peer", [""])[0],
         impersonation=tuple(impersonation),

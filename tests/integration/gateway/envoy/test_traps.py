@@ -90,12 +90,12 @@ async def test_a_missing_credential_is_not_the_clients_fault(make_gateway: Any) 
         assert status_of(reply) == (503, "ServiceUnavailable")
         assert reply.header("retry-after") == "5"
         assert gateway.api.seen == []
-        assert gateway.envoy.problems() == ("cluster default: the gateway has no credential",)
+        assert gateway.envoy.credential_problems("default") == ("cluster default: the gateway has no credential",)
 
         gateway.envoy.set_token("default", "Bearer late")
         await until(lambda: _answers(gateway, 200))
         assert gateway.api.last.values("authorization") == ["Bearer late"]
-        assert gateway.envoy.problems() == ()
+        assert gateway.envoy.credential_problems("default") == ()
 
 
 async def _answers(gateway: Any, status: int) -> bool:
@@ -112,7 +112,7 @@ async def test_a_refused_credential_is_not_the_clients_fault(gateway: Any) -> No
         assert status_of(reply) == (503, "ServiceUnavailable")
         assert (reply.header("retry-after"), reply.header("www-authenticate")) == ("5", None)
         problem = ("cluster default: the API server refuses the gateway's own credential",)
-        await until(lambda: gateway.envoy.problems() == problem)
+        await until(lambda: gateway.envoy.credential_problems("default") == problem)
         running.cancel()
     (record,) = await gateway.records(lambda found: len(found) == 1)
     assert (record["code"], record["alarm"], record["user"]["name"]) == (503, "credential", "alice")

@@ -194,6 +194,9 @@ async def test_a_bad_credential_is_not_made_up_for_by_a_good_one(desk: Desk, cer
     assert why(await desk.identify((("authorization", "Basic eDp5"), certificate))) == (401, "UnsupportedScheme")
     first = replace(SETTINGS, authenticators=("TLSCertificate", "BearerToken"))
     assert why(await desk.identify((*GOOD, ("certificate-unverified", "1")), first)) == (401, "Certificate")
+    # Before the client CA is known nobody is asked for a certificate: that is not the client's fault.
+    assert why(await desk.identify((("certificate-unasked", "1"),), first)) == (503, "ClientCAUnavailable")
+    assert why(await desk.identify((), first)) == (401, "NoCredential")
 
 
 async def test_the_order_is_the_settings(desk: Desk, certificates: Any, encoded: Any) -> None:

@@ -48,6 +48,8 @@ local function credential_of(handle, headers, bearer, impersonation)
       end
     end
   end
+  -- Nobody was asked for a certificate yet, so whoever shows nothing may have one.
+  if CONFIG.unasked and before == "" then key = "certificate-unasked: 1\n" end
   local after = ""
   if CONFIG.forwarded ~= "" then
     local n = headers:getNumValues(CONFIG.forwarded)
