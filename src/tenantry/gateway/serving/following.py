@@ -26,6 +26,8 @@ TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PAGE: Final = 500
 SMALL: Final = 2_000
 """Up to so many objects it is cheaper to list them again than to wait for a bookmark."""
+CATCH_UP_SECONDS: Final = 0.25
+"""Between two times of catching up, at least."""
 PROBE_SECONDS: Final = 3
 """The API server sends a watch's bookmark two seconds before its end, so this one's soon."""
 
@@ -57,9 +59,12 @@ class Follower:
         self._synced = asyncio.Event()
         self._advanced = asyncio.Event()
         self._catching_up: asyncio.Task[None] | None = None
+        self._caught_up_at = float("-inf")
         self.last_error: TenantryError | None = None
         """Why the server is not followed right now; None while it is."""
         self.heard_at = monotonic()
+        self.is_watching = False
+        """Whether the server has accepted the watch that is open now."""
         self.is_gone = False
         """Whether the server no longer has the kind."""
 
@@ -67,6 +72,11 @@ class Follower:
     def synced(self) -> bool:
         """Whether the first list is in; it stays so while the server is away."""
         return self._synced.is_set()
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether it reads apart from its watch, for now."""
+        return self._catching_up is not None and not self._catching_up.done()
 
     @property
     def silent_seconds(self) -> float:
@@ -90,23 +100,23 @@ class Follower:
         """Return whether everything up to *version* is known within *seconds*."""
         if self.shelf.version >= version:
             return True
-        self.catch_up()
         try:
             async with asyncio.timeout(seconds):
                 while self.shelf.version < version:
+                    self.catch_up(version)
                     await self._progress()
         except TimeoutError:
             return False
         return True
 
-    def catch_up(self) -> None:
-        """Learn up to which version of the server the shelf is complete, soon.
+    def catch_up(self, version: int = 0) -> None:
+        """Learn soon up to where the server is, if that is *version* or more; one try.
 
         The server tells that about every minute.  A version of another kind's change, and a
         version that another replica gave out, is most often ahead of the last one told.
         """
-        if self._catching_up is None or self._catching_up.done():
-            self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
+        if not self.is_catching_up:
+            self._catching_up = asyncio.get_running_loop().create_task(self._catch_up(version))
 
     async def close(self) -> None:
         """End what runs apart from :meth:`run`."""
@@ -190,13 +200,16 @@ class Follower:
 
     async def _watch(self, backoff: Backoff) -> None:
         seconds = random.randint(300, 600)  # noqa: S311 - so that watches do not all end at once
-        async with aclosing(self._events(self._watch_version, seconds)) as events:
-            async for event, page in events:
-                self.last_error = None
-                backoff.reset()
-                self._take(event, page)
-                # The event's own, not the highest seen: the watch goes on from what it sent.
-                self._watch_version = int(page.metadata.resource_version or self._watch_version)
+        try:
+            async with aclosing(self._events(self._watch_version, seconds)) as events:
+                async for event, page in events:
+                    self.last_error = None
+                    backoff.reset()
+                    self._take(event, page)
+                    # The event's own, not the highest seen: the watch goes on from what it sent.
+                    self._watch_version = int(page.metadata.resource_version or self._watch_version)
+        finally:
+            self.is_watching = False
 
     async def _events(self, version: int, seconds: int) -> AsyncGenerator[tuple[str, TablePage], None]:
         query = {
@@ -207,6 +220,7 @@ class Follower:
         }
         rest = b""
         async with self._reads.watch(self.kind.path, query, accept=TABLE) as chunks:
+            self.is_watching = True
             async for chunk in chunks:
                 *lines, rest = (rest + chunk if rest else chunk).split(b"\n")
                 for line in lines:
@@ -227,25 +241,26 @@ class Follower:
                 self.shelf.take(cast("EventType", event), item)
         self._wake()
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, version: int) -> None:
+        await asyncio.sleep(max(0.0, self._caught_up_at + CATCH_UP_SECONDS - monotonic()))
         try:
-            if len(self.shelf.items) <= SMALL:
-                restarts = self.shelf.restarts
-                listed = await self._listed()
-                if restarts == self.shelf.restarts:  # Else it may be of a past that did not happen.
-                    self.shelf.replace(listed.items, listed.version)
-            else:
-                await self._probe()
+            # Any caller can name a version: one that the server has not reached costs no more than this.
+            # It also makes the server ask its storage how far it is, which its bookmarks then tell.
+            if list_version(await self._reads.read(self.kind.path, {"limit": "1"})) >= version:
+                await (self._list_again() if len(self.shelf.items) <= SMALL else self._probe())
         except TenantryError as error:
             _log.info("serving.catch_up_failed", kind=self.kind.plural, error=str(error))
+        self._caught_up_at = monotonic()
         self._wake()
 
-    async def _probe(self) -> None:
-        """Take part in the changes by a second, short watch, whose first bookmark comes soon.
+    async def _list_again(self) -> None:
+        restarts = self.shelf.restarts
+        listed = await self._listed()
+        if restarts == self.shelf.restarts:  # Else it may be of a past that did not happen.
+            self.shelf.replace(listed.items, listed.version)
 
-        The read before it makes the server ask its storage how far it is.
-        """
-        await self._reads.read(self.kind.path, {"limit": "1"})
+    async def _probe(self) -> None:
+        """Take part in the changes by a second, short watch, whose first bookmark comes soon."""
         async with aclosing(self._events(self.shelf.version, PROBE_SECONDS)) as events:
             async for event, page in events:
                 self._take(event, page)

@@ -163,13 +163,21 @@ def knowledge(admin: Client, unique: Callable[[str], str]) -> Told:
 
 
 @pytest.fixture
-async def serving(admin_config: ClusterConfig, knowledge: Told) -> AsyncIterator[Serving]:
+async def serving(admin_config: ClusterConfig, knowledge: Told, eventually: Any) -> AsyncIterator[Serving]:
     async with Transport(admin_config, user_agent="tenantry-test", timeout_seconds=10) as transport:
         room = Serving(transport, knowledge, cluster="test")
         running = asyncio.create_task(room.run())
         yield room
+        # A read that is cut in the middle says good-bye over TLS for longer than a test's loop lives.
+        await eventually(lambda: is_quiet(room))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def is_quiet(room: Serving) -> bool:
+    """Say whether all that is followed is watched, and nothing else is being read."""
+    followers = [followed.follower for followed in room._stock]
+    return bool(followers) and all(one.is_gone or (one.is_watching and not one.is_catching_up) for one in followers)
 
 
 @pytest.fixture

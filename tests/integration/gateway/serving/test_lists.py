@@ -10,6 +10,7 @@ import pytest
 
 from tenantry.access.proxy_rules import ProxyRule
 from tenantry.access.sight import Rule, Sight
+from tenantry.gateway.serving import following
 from tenantry.kube.client import Client
 from tenantry.kube.resources import NAMESPACES
 
@@ -221,4 +222,19 @@ async def test_a_list_is_as_new_as_what_changed_for_its_caller(
     version = await knowledge.from_now_on("alice", *namespaces[:2])
 
     body = await door.json("alice", PATH)
+    assert int(body["metadata"]["resourceVersion"]) >= version
+
+
+@pytest.mark.parametrize("limit", [0, 1_000_000])
+async def test_many_objects_are_caught_up_with_by_a_short_watch(
+    door: Any, knowledge: Any, namespaces: list[str], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Not by reading them all again: the server tells soon how far it is."""
+    monkeypatch.setattr(following, "SMALL", limit)
+    knowledge.at_first("alice", namespaces[0])
+    await door.json("alice", PATH)
+
+    version = await knowledge.from_now_on("alice", *namespaces[:2])
+
+    body = await door.json("alice", f"{PATH}?resourceVersion={version}")
     assert int(body["metadata"]["resourceVersion"]) >= version
