@@ -12,6 +12,7 @@ from tenantry.access.identity import Identity
 from tenantry.access.requests import RequestInfo
 from tenantry.access.served import is_node_lease, is_self_review
 from tenantry.foundation.clock import Clock
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.fanout.fanout import FanOut
 from tenantry.gateway.identity.assembly import identity_reviewer
 from tenantry.gateway.identity.reviewer import IdentityReviewer
@@ -20,7 +21,6 @@ from tenantry.gateway.metrics import ClusterMetrics
 from tenantry.gateway.server import Handler, Responder, messages
 from tenantry.gateway.serving.service import Serving
 from tenantry.gateway.settings import ClusterSettings, Limits, Locks
-from tenantry.gateway.verdicts.asking import AccessReviews
 from tenantry.gateway.verdicts.kinds import Kinds
 from tenantry.gateway.verdicts.leases import NodeLeases
 from tenantry.gateway.verdicts.self_reviews import SelfReviews
@@ -52,6 +52,7 @@ class ClusterGateway:
         settings: ClusterSettings,
         client: Client,
         reviewer: IdentityReviewer,
+        reviews: AccessReviews,
         *,
         shared: Shared,
         metrics: ClusterMetrics,
@@ -75,7 +76,7 @@ class ClusterGateway:
             cursor_key=shared.sealing_key,
             counters=metrics.fan_out,
         )
-        kinds, reviews = Kinds(client, shared.clock), AccessReviews(client, shared.clock)
+        kinds = Kinds(client, shared.clock)
         self._verdicts = Verdicts(
             client,
             self.knowledge,
@@ -145,17 +146,17 @@ async def cluster_gateway(
         ConfigurationError: How to reach it, or who may come in, is not to be read.
     """
     config = upstream_of(settings)
-    async with (
-        Client(config, user_agent=USER_AGENT, observer=metrics.request) as client,
-        identity_reviewer(
+    async with Client(config, user_agent=USER_AGENT, observer=metrics.request) as client:
+        reviews = AccessReviews(client, shared.clock, observer=metrics.identity)
+        async with identity_reviewer(
             settings.identity,
             client,
+            access_reviews=reviews,
             clock=shared.clock,
             observer=metrics.identity,
             on_keys_changed=shared.on_keys_changed,
-        ) as reviewer,
-    ):
-        yield ClusterGateway(settings, client, reviewer, shared=shared, metrics=metrics)
+        ) as reviewer:
+            yield ClusterGateway(settings, client, reviewer, reviews, shared=shared, metrics=metrics)
 
 
 def upstream_of(settings: ClusterSettings) -> ClusterConfig:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from tenantry.foundation.clock import Clock, SystemClock
-from tenantry.gateway.identity.access_reviews import AccessReviews
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.identity.authenticators import Authenticators
 from tenantry.gateway.identity.client_authority import ClientAuthority
 from tenantry.gateway.identity.configuration import Authentication, ConfiguredIssuer, read_authentication
@@ -29,6 +29,7 @@ async def identity_reviewer(
     settings: IdentitySettings,
     client: Client,
     *,
+    access_reviews: AccessReviews | None = None,
     clock: Clock | None = None,
     observer: IdentityObserver | None = None,
     on_keys_changed: Callable[[], None] = lambda: None,
@@ -38,6 +39,7 @@ async def identity_reviewer(
     Args:
         settings: One cluster's.
         client: Open, as the gateway's account: TokenReviews, SubjectAccessReviews, the client CA.
+        access_reviews: Those of the cluster's other parts, which then share what is remembered.
         clock: The machine's where None.
         observer: For metrics.
         on_keys_changed: Called when keys were withdrawn: what the data plane remembers must go.
@@ -77,7 +79,7 @@ async def identity_reviewer(
         yield IdentityReviewer(
             settings,
             authenticators=authenticators,
-            access_reviews=AccessReviews(client, clock=clock, observer=observer),
+            access_reviews=access_reviews or AccessReviews(client, clock, observer=observer),
             clock=clock,
             observer=observer,
         )

@@ -9,7 +9,7 @@ from typing import Final
 from tenantry.access.refusals import CredentialError, Reason
 from tenantry.foundation.clock import Clock
 from tenantry.foundation.errors import UnavailableError
-from tenantry.gateway.identity.caching import SingleFlight
+from tenantry.gateway.caching import SingleFlight
 from tenantry.gateway.identity.observing import IdentityObserver
 from tenantry.gateway.identity.tokens import Key, Token, is_signed_by
 from tenantry.kube.backoff import Backoff

@@ -15,8 +15,9 @@ from tenantry.access.impersonation import ImpersonationRefusal, ImpersonationRul
 from tenantry.access.refusals import CredentialError, Reason, http_status
 from tenantry.access.reviews import ResourceAttributes
 from tenantry.foundation.clock import Clock
+from tenantry.foundation.errors import TenantryError
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.identity.accepted import Accepted, answer
-from tenantry.gateway.identity.access_reviews import AccessReviews
 from tenantry.gateway.identity.authenticators import Authenticators
 from tenantry.gateway.identity.credentials import Shown, shown
 from tenantry.gateway.identity.observing import How, IdentityObserver
@@ -117,7 +118,12 @@ class IdentityReviewer:
         plan = impersonation_plan(seen.impersonation, caller, self._impersonation)
         if isinstance(plan, ImpersonationRefusal):
             raise CredentialError(Reason(plan.token), plan.message)
-        denied = await self._access_reviews.first_denied(caller, plan.reviews)
+        try:
+            denied = await self._access_reviews.first_denied(caller, plan.reviews)
+        except TenantryError as error:
+            raise CredentialError(
+                Reason.REVIEW_UNAVAILABLE, "the API server cannot be asked for the right now: try again"
+            ) from error
         if denied is not None:
             raise CredentialError(
                 Reason.IMPERSONATION_DENIED,

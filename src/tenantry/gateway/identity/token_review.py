@@ -15,7 +15,7 @@ from tenantry.access.refusals import CredentialError, Reason
 from tenantry.foundation.clock import Clock
 from tenantry.foundation.codec import DecodeError, Model, decode
 from tenantry.foundation.errors import TenantryError
-from tenantry.gateway.identity.caching import SingleFlight, TimedCache
+from tenantry.gateway.caching import SingleFlight, TimedCache
 from tenantry.gateway.identity.observing import IdentityObserver
 from tenantry.gateway.identity.tokens import untrusted_claims
 from tenantry.gateway.settings import IdentitySettings

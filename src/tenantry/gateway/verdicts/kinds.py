@@ -12,7 +12,7 @@ from typing import Final
 from tenantry.access.served import KindFacts
 from tenantry.foundation.clock import Clock
 from tenantry.foundation.codec import Model, decode
-from tenantry.gateway.identity.caching import SingleFlight
+from tenantry.gateway.caching import SingleFlight
 from tenantry.kube.client import Client
 
 KEEP_SECONDS: Final = 30.0

@@ -17,8 +17,8 @@ from tenantry.access.served import KindFacts
 from tenantry.access.visibility import PrincipalView
 from tenantry.foundation.codec import DecodeError, Model, decode, replaced
 from tenantry.foundation.errors import TenantryError
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.protocol import Answer, refusal
-from tenantry.gateway.verdicts.asking import AccessReviews
 from tenantry.gateway.verdicts.bodies import (
     CONTENT_TYPES,
     BodyError,

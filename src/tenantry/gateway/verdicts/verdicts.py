@@ -25,8 +25,8 @@ from tenantry.access.visibility import PrincipalView
 from tenantry.access.writes import WriteDecision, is_guarded_write, virtual_group, write_decision, write_operation
 from tenantry.foundation.codec import DecodeError, encode
 from tenantry.foundation.errors import TenantryError
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.protocol import Answer, Lines
-from tenantry.gateway.verdicts.asking import AccessReviews
 from tenantry.gateway.verdicts.kinds import Kinds
 from tenantry.gateway.verdicts.objects import is_namespace_absent, live_labels
 from tenantry.gateway.verdicts.refusing import JSON_HEADER, not_found_body, not_visible

@@ -13,7 +13,7 @@ from tenantry.access.visibility import PrincipalView, TenantShare
 from tenantry.api.meta import ObjectMeta
 from tenantry.api.tenant import Tenant, TenantSpec
 from tenantry.foundation.clock import SystemClock
-from tenantry.gateway.verdicts.asking import AccessReviews
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.verdicts.kinds import Kinds
 from tenantry.gateway.verdicts.leases import NodeLeases
 from tenantry.gateway.verdicts.self_reviews import SelfReviews

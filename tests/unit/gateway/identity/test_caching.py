@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tenantry.gateway.identity.caching import SingleFlight, TimedCache
+from tenantry.gateway.caching import SingleFlight, TimedCache
 
 
 def test_an_entry_ends_at_its_time() -> None:

@@ -20,7 +20,7 @@ from jwt.algorithms import ECAlgorithm
 from tenantry.access.guards import GuardRefusal
 from tenantry.access.refusals import Reason, http_status
 from tenantry.foundation.codec import decode_any, encode
-from tenantry.gateway.identity.access_reviews import AccessReviews
+from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.identity.authenticators import Authenticators
 from tenantry.gateway.identity.client_authority import ClientAuthority
 from tenantry.gateway.identity.configuration import parse_authentication
@@ -87,7 +87,7 @@ class Desk:
                     authority=authority,
                     clock=clock,
                 ),
-                access_reviews=AccessReviews(client, clock=clock, observer=observer),
+                access_reviews=AccessReviews(client, clock, observer=observer),
                 clock=clock,
                 observer=observer,
             )
