@@ -83,6 +83,11 @@ def process_settings(flags: GatewayFlags, file: Path | None) -> GatewaySettings:
                 "there is neither --config nor a certificate: name --ssl-cert-path and --ssl-key-path, "
                 "or end TLS elsewhere and say --enable-ssl=false and --trusted-proxy-cidrs"
             )
+        if flags.enable_ssl is False and not flags.trusted_proxy_cidrs:
+            raise ConfigurationError(
+                "--enable-ssl=false needs --trusted-proxy-cidrs, the networks of what ends TLS: "
+                "without them whoever is on the way could read tokens"
+            )
         return checked_settings(settings, SOURCE, now=datetime.now(tz=UTC))
     for problem in check_file(file).problems:
         if problem.is_warning:

@@ -147,9 +147,9 @@ class Gateway:
         self._is_draining = True
         seconds = self.settings.drain_seconds
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._envoy.drain())
-            group.create_task(self._streams.drain(seconds))
-            group.create_task(self._end_filtered(max(0.0, seconds - LAST_SECONDS)))
+            ending = group.create_task(self._end_filtered(max(0.0, seconds - LAST_SECONDS)))
+            await asyncio.gather(self._envoy.drain(), self._streams.drain(seconds))
+            ending.cancel()  # Nothing runs any more.
 
     async def _end_filtered(self, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)

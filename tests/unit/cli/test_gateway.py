@@ -132,7 +132,7 @@ def test_without_file_and_certificate_the_next_step_is_told() -> None:
 
 
 def test_plain_http_needs_trusted_networks() -> None:
-    with pytest.raises(ConfigurationProblems, match=r"set listening\.trustedNetworks"):
+    with pytest.raises(ConfigurationError, match="needs --trusted-proxy-cidrs"):
         process_settings(GatewayFlags(enable_ssl=False), None)
     found = process_settings(GatewayFlags(enable_ssl=False, trusted_proxy_cidrs=("10.0.0.0/8",)), None)
     assert found.listening.certificates == ()
