@@ -121,7 +121,7 @@ def gateway_reasons() -> str:
     found = {*_of_calls(), *_of_the_script(), NOT_VISIBLE}
     if found != MEANINGS.keys():
         raise MeaninglessReasonError(f"MEANINGS of {__name__} and the code differ in {found ^ MEANINGS.keys()}")
-    said = PLAIN | dict(_said())
+    said = {**PLAIN, **dict(_said())}
     identity = [(code(each), str(http_status(each)), said[each.name]) for each in sorted(Reason)]
     others = [(code(token), MEANINGS[token]) for token in sorted(found - {str(each) for each in Reason})]
     ends = [(code(token), text) for token, text in _STREAMS]
