@@ -24,6 +24,7 @@ from tenantry.gateway.settings import ClusterSettings, Limits, Locks
 from tenantry.gateway.verdicts.kinds import Kinds
 from tenantry.gateway.verdicts.leases import NodeLeases
 from tenantry.gateway.verdicts.self_reviews import SelfReviews
+from tenantry.gateway.verdicts.settling import Settling
 from tenantry.gateway.verdicts.verdicts import Verdicts
 from tenantry.kube.client import Client
 from tenantry.kube.config import ClusterConfig, load_config
@@ -94,7 +95,10 @@ class ClusterGateway:
         """What answers on this cluster's socket."""
         return Responder(
             messages=messages(
-                identify=self.reviewer.identify, verdict=self._verdicts.verdict, masked=self._verdicts.masked
+                identify=self.reviewer.identify,
+                verdict=self._verdicts.verdict,
+                masked=self._verdicts.masked,
+                created=Settling(self.client, self.knowledge).created,
             ),
             route=self._route,
         )

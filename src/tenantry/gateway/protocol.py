@@ -14,6 +14,7 @@ from tenantry.foundation.codec import encode
 IDENTIFY: Final = "/_tenantry/identify"
 VERDICT: Final = "/_tenantry/verdict"
 MASKED: Final = "/_tenantry/masked"
+CREATED: Final = "/_tenantry/created"
 SECRET_HEADER: Final = "x-tenantry-secret"  # noqa: S105 - a header's name
 ANSWER_HEADER: Final = "x-tenantry-answer"
 """On every answer of Python's own: without it an error came from the way, not from Python."""

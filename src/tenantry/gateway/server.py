@@ -19,6 +19,7 @@ from tenantry.access.requests import RefusedRequestError, RequestInfo, request_i
 from tenantry.foundation.errors import ConfigurationError, TenantryError
 from tenantry.gateway.protocol import (
     ANSWER_HEADER,
+    CREATED,
     IDENTIFY,
     MASKED,
     SECRET_HEADER,
@@ -60,7 +61,7 @@ class Responder:
     """What one cluster's answers come from."""
 
     messages: Mapping[str, Ask]
-    """By path: identify, verdict, masked."""
+    """By path: identify, verdict, masked, created."""
     route: Route
 
 
@@ -170,6 +171,6 @@ def _socket(path: Path) -> str:
     return str(path)
 
 
-def messages(*, identify: Ask, verdict: Ask, masked: Ask) -> dict[str, Ask]:
+def messages(*, identify: Ask, verdict: Ask, masked: Ask, created: Ask) -> dict[str, Ask]:
     """Return what is asked on which path."""
-    return {IDENTIFY: identify, VERDICT: verdict, MASKED: masked}
+    return {IDENTIFY: identify, VERDICT: verdict, MASKED: masked, CREATED: created}

@@ -9,6 +9,11 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from teams import Team, made, manifest
 
+from tenantry.api.labels import TENANT
+from tenantry.gateway.verdicts.wire import bytes_field, enveloped, text_field
+from tenantry.kube.client import Client
+from tenantry.kube.config import load_config
+from tenantry.kube.resources import CONFIG_MAPS
 from tenantry.testing.gateway import Gateway
 from tenantry.testing.world import World
 
@@ -174,3 +179,32 @@ async def test_create_before_the_namespace_is_there(team: Team) -> None:
     assert (listed.code, listed.stdout) == (0, "")
     assert "Forbidden" in applied.stderr
     assert "cannot create resource" in applied.stderr
+
+
+async def test_a_namespace_and_what_is_in_it_in_one_manifest(team: Team) -> None:
+    """The owner's rights in a new namespace are there when its creation is told of, however it is made."""
+    applied = []
+    for number, way in enumerate(((), ("--server-side",))):
+        name = f"{team.namespace}-whole-{number}"
+        inside = manifest("ConfigMap", "settings", data={"a": "1"})
+        inside["metadata"]["namespace"] = name
+        whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": [manifest("Namespace", name), inside]})
+        applied.append((await team.kubectl("apply", *way, "-f", "-", stdin=whole)).stdout.splitlines())
+
+    assert applied == [
+        [f"namespace/{team.namespace}-whole-0 created", "configmap/settings created"],
+        [f"namespace/{team.namespace}-whole-1 serverside-applied", "configmap/settings serverside-applied"],
+    ]
+
+
+async def test_a_namespace_made_by_protobuf(team: Team) -> None:
+    """The same for clients that speak protobuf, as Go's typed ones do."""
+    name = f"{team.namespace}-protobuf"
+    meta = text_field(1, name) + bytes_field(11, text_field(1, TENANT) + text_field(2, team.tenant))
+    body, form = enveloped("v1", "Namespace", bytes_field(1, meta)), "application/vnd.kubernetes.protobuf"
+    async with Client(load_config(kubeconfig=str(team.kubeconfig))) as client:
+        headers = {"Content-Type": form, "Accept": form}
+        await client.request("POST", "/api/v1/namespaces", body=body, headers=headers)
+        made_at_once = await client.create(CONFIG_MAPS, manifest("ConfigMap", "settings"), namespace=name)
+
+    assert made_at_once.metadata.name == "settings"

@@ -24,7 +24,16 @@ from tenantry.gateway.envoy.credentials import is_pushed
 from tenantry.gateway.envoy.inputs import ClusterInputs, Inputs
 from tenantry.gateway.envoy.render import render
 from tenantry.gateway.envoy.supervisor import Envoy
-from tenantry.gateway.protocol import ANSWER_HEADER, IDENTIFY, MASKED, VERDICT, Answer, decode_lines, encode_lines
+from tenantry.gateway.protocol import (
+    ANSWER_HEADER,
+    CREATED,
+    IDENTIFY,
+    MASKED,
+    VERDICT,
+    Answer,
+    decode_lines,
+    encode_lines,
+)
 from tenantry.gateway.runtime import RuntimeFolder
 from tenantry.gateway.settings import (
     AuditSettings,
@@ -129,6 +138,7 @@ class Python:
     identify: Answer = field(default_factory=lambda: Answer(lines=ALICE))
     verdict: Answer = field(default_factory=lambda: Answer(lines=((":route", "upstream"), (":fresh", "1"))))
     masked: Answer = field(default_factory=lambda: Answer(status=204))
+    created: Answer = field(default_factory=lambda: Answer(status=204))
     asked: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     passed: list[Seen] = field(default_factory=list)
     runner: web.ServerRunner | None = None
@@ -140,7 +150,7 @@ class Python:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.headers["x-tenantry-secret"] == SECRET
         body = await request.read()
-        answers = {IDENTIFY: self.identify, VERDICT: self.verdict, MASKED: self.masked}
+        answers = {IDENTIFY: self.identify, VERDICT: self.verdict, MASKED: self.masked, CREATED: self.created}
         if request.path not in answers:
             self.passed.append(_seen(request, body))
             return web.json_response({"from": "python"})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tenantry.gateway.protocol import IDENTIFY, MASKED, VERDICT, Answer, refusal, status_body
+from tenantry.gateway.protocol import CREATED, IDENTIFY, MASKED, VERDICT, Answer, refusal, status_body
 from tenantry.gateway.settings import ClusterSettings, IdentitySettings, Limits
 
 ALICE_LINES = (("impersonate-user", "alice"), ("impersonate-group", "devs"), ("impersonate-group", "a, b"))
@@ -207,6 +207,33 @@ async def test_a_refused_read_in_a_missing_namespace_is_not_found(gateway: Any) 
             *ALICE_LINES,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "target"), [("POST", "/api/v1/namespaces?fieldManager=x"), ("PATCH", "/api/v1/namespaces/new")]
+)
+async def test_a_new_namespace_is_told_of_after_python_was_asked(gateway: Any, method: str, target: str) -> None:
+    """Whatever Python says, the client gets the API server's answer as it is."""
+    gateway.api.status, gateway.api.body = 201, {"kind": "Namespace", "metadata": {"name": "new"}}
+    gateway.python.created = Answer(status=503, body=b"no")
+
+    reply = await gateway.get(target, method=method, body=b"{}")
+
+    assert (reply.status, json.loads(reply.body)) == (201, gateway.api.body)
+    path, lines = gateway.python.asked[-1]
+    assert (path, json.loads(base64.b64decode(dict(lines)[":body"]))) == (CREATED, gateway.api.body)
+    rest = (":id", "00000000000000aa"), (":method", method), (":path", target.partition("?")[0])
+    assert tuple(line for line in lines if line[0] != ":body") == (*rest, *ALICE_LINES)
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/v1/namespaces?dryRun=All", "/api/v1/namespaces/team/pods", "/apis/example.org/v1/namespaces"]
+)
+async def test_other_creations_are_told_of_at_once(gateway: Any, target: str) -> None:
+    gateway.api.status = 201
+
+    assert (await gateway.get(target, method="POST", body=b"{}")).status == 201
+    assert gateway.python.count(CREATED) == 0
 
 
 async def test_other_refusals_stay(gateway: Any) -> None:

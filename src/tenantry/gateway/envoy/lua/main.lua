@@ -99,6 +99,7 @@ local function on_request(handle)
   facts.long, facts.upgrade = is_long_running(facts, query, upgrade), upgrade ~= nil
   if query then facts.query = audited(query) end
   if is_masked(facts, method) then facts.target = target end
+  if makes_namespace(facts, method, query) then facts.makes = method end
   local request = { method = method, target = target, path = path, upgrade = upgrade, accept = headers:get("accept") }
   local protocols = headers:get("sec-websocket-protocol")
   if protocols then request.protocols, request.bearer = without_bearer(protocols) end
@@ -159,6 +160,18 @@ local function on_forbidden(handle, facts)
   if status then replace_answer(handle, status, body) end
 end
 
+-- The answer waits until its maker's rights in a new namespace are there.
+local MOST_BYTES = 131072
+local function on_created(handle, facts)
+  local identity = by_id.get(facts.id)
+  local body = identity and handle:body(true)
+  if not body or body:length() > MOST_BYTES then return end
+  local path = "/api/" .. facts.version .. "/namespaces" .. (facts.name and "/" .. facts.name or "")
+  local message = ":id: " .. identity.id .. "\n:method: " .. facts.makes .. "\n:path: " .. path
+    .. "\n:body: " .. handle:base64Escape(body:getBytes(0, body:length())) .. "\n" .. identity.raw
+  ask(handle, "/_tenantry/created", message, KNOWN_MILLISECONDS)
+end
+
 -- To a request that asked for no upgrade: a client that believed it would read the next answer as a stream.
 local function on_switched(handle)
   local text = "the API server switched protocols without being asked"
@@ -167,12 +180,16 @@ end
 
 local function on_response(handle)
   local status = handle:headers():get(":status")
-  if status ~= "401" and status ~= "403" and status ~= "101" then return end
+  if status ~= "401" and status ~= "403" and status ~= "101" and status ~= "201" then return end
   local metadata = handle:streamInfo():dynamicMetadata():get("tenantry")
   if not metadata or metadata.ok ~= "yes" then return end
   local facts = metadata.a
   if status == "101" then
     if not facts.upgrade then on_switched(handle) end
+    return
+  end
+  if status == "201" then
+    if facts.makes then on_created(handle, facts) end
     return
   end
   if metadata.own == "yes" then return end

@@ -79,3 +79,10 @@ local function is_masked(facts, method)
   return method == "GET" and facts.namespace ~= nil and facts.resource ~= "namespaces" and not facts.subresource
     and (facts.verb == "get" or facts.verb == "list")
 end
+
+-- Whether a namespace may come to be, in which its maker is allowed more a moment later.
+local function makes_namespace(facts, method, query)
+  if facts.group ~= "" or facts.resource ~= "namespaces" or facts.subresource then return false end
+  if query and query:find("dryRun", 1, true) then return false end
+  return (method == "POST" and not facts.name) or (method == "PATCH" and facts.name ~= nil)
+end
