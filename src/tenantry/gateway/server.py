@@ -101,8 +101,10 @@ class GatewayServer:
             if ask is not None:
                 return _response(await self._message(ask, request))
             return await self._request(request)
-        except (ConnectionError, asyncio.CancelledError):
-            raise  # The client left.
+        except ConnectionError:
+            if request.transport is not None and not request.transport.is_closing():
+                raise  # Not the client, and perhaps half an answer is out: the connection must end.
+            return web.Response()  # The client left: nothing goes out.  Raised, it would be logged as an error.
         except Exception as error:  # noqa: BLE001 - a defect of ours must refuse, and be seen
             return _response(_refused(request.path, error))
 
