@@ -60,6 +60,11 @@ class Issuer:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def move(self, port: int) -> None:
+        """Be known by another *port*, from where somebody leads here."""
+        self.url = f"https://localhost:{port}"
+        self._configure()
+
     def token(self, user: str = "olga", *, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
         """Return a good token, but for what *header* and *claims* say; None leaves a claim out."""
         return jwt.encode(self.claims(user, **claims), self.key, "RS256", headers={"kid": KEY_ID, **(header or {})})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from tenantry.foundation.codec import decode_any
 from tenantry.foundation.errors import ConfigurationError
 from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.shapes import Json, discovery, file_source, resource, typed
@@ -44,6 +45,12 @@ def pushed_secret(authorization: str | None) -> bytes:
 def token_file_secret(path: Path) -> bytes:
     """Return the secret's file for a token that somebody else keeps fresh at *path*."""
     return _file({"filename": str(path), "watched_directory": {"path": str(path.parent)}})
+
+
+def named_file(secret: bytes) -> Path | None:
+    """Return the token file that a secret's file names; None where it holds the credential itself."""
+    source = decode_any(secret)["resources"][0]["generic_secret"]["secret"]
+    return Path(source["filename"]) if "filename" in source else None
 
 
 def _file(source: dict[str, Any]) -> bytes:

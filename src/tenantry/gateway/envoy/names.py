@@ -30,6 +30,11 @@ def token_file(cluster: str) -> str:
     return f"token-{cluster}.json"
 
 
+def cluster_of_token(file: str) -> str:
+    """The cluster whose credential *file* holds; empty where it is another kind of file."""
+    return file[len("token-") : -len(".json")] if file.startswith("token-") else ""
+
+
 def certificate_file(number: int) -> str:
     """The secret (SDS) of a serving certificate."""
     return f"certificate-{number}.json"

@@ -54,6 +54,11 @@ class Envoy:
         self._admin = Admin(runtime.admin_socket)
         self._binary = Path()
         self._files: Files = {}
+        """What is wanted."""
+        self._written: Files = {}
+        """What lies there."""
+        self._missing: frozenset[str] = frozenset()
+        """Clusters whose token file is not there."""
         self._given: dict[str, bool] = {}
         """Of each cluster whose credential is pushed: whether there is one."""
         self._process: asyncio.subprocess.Process | None = None
@@ -62,6 +67,8 @@ class Envoy:
         self._epoch = 0
         self._refused: dict[str, tuple[int, float]] = {}
         """Of each cluster: how often its API server refused our credential, and when that last grew."""
+        self._unwritten = 0
+        """How often Envoy could not write to the audit file."""
         self._applying = asyncio.Lock()
 
     @property
@@ -112,7 +119,10 @@ class Envoy:
                 continue
             await self._ended_within(WATCH_SECONDS)
             with contextlib.suppress(UnavailableError):
-                await self._look()
+                try:
+                    await self._look()
+                except OSError as error:  # A full disk, perhaps: Envoy serves on.
+                    log.error("envoy_not_looked_after", error=str(error))  # noqa: TRY400  # it says all
 
     async def _ended_within(self, seconds: float) -> None:
         assert self._process is not None
@@ -183,7 +193,7 @@ class Envoy:
     def credential_problems(self, cluster: str) -> tuple[str, ...]:
         """Return what is wrong with our own credential for *cluster*, one sentence each."""
         found = []
-        if not self._given.get(cluster, True):
+        if not self._given.get(cluster, True) or cluster in self._missing:
             found.append(f"cluster {cluster}: the gateway has no credential")
         if cluster in self._refused and monotonic() - self._refused[cluster][1] < ALARM_SECONDS:
             found.append(f"cluster {cluster}: the API server refuses the gateway's own credential")
@@ -214,12 +224,23 @@ class Envoy:
 
     def _write(self, files: Files) -> None:
         """Write what differs; files that are no longer named stay, as Envoy may still look at them."""
-        changed = {name: content for name, content in files.items() if self._files.get(name) != content}
+        self._files = dict(files)
+        missing = frozenset(cluster for cluster in map(names.cluster_of_token, files) if self._lacks_token(cluster))
+        # Envoy never again looks for a file that was not there.
+        withheld = dict.fromkeys(map(names.token_file, missing), credentials.pushed_secret(None))
+        changed = {
+            name: content for name, content in {**files, **withheld}.items() if self._written.get(name) != content
+        }
         for turn in ORDER:
             for name, content in changed.items():
                 if name == turn or (turn == "" and name not in ORDER):
                     replace_file(self._runtime.envoy / name, content)
-        self._files = dict(files)
+                    self._written[name] = content
+        self._missing = missing
+
+    def _lacks_token(self, cluster: str) -> bool:
+        path = credentials.named_file(self._files[names.token_file(cluster)]) if cluster else None
+        return path is not None and not path.exists()
 
     async def _rejected_updates(self) -> int:
         counters = await self._admin.counters(r"(update_rejected|config_fail|update_failure)$")
@@ -290,6 +311,9 @@ class Envoy:
 
     async def _look(self) -> None:
         await self._rotate(self._settings.audit)
+        if self._missing:
+            self._write(self._files)
+        await self._see_written()
         counters = await self._admin.counters("tenantry_gateway.credential_refused")
         now = monotonic()
         for name, count in counters.items():
@@ -301,6 +325,14 @@ class Envoy:
                 log.error("credential_refused", cluster=cluster, count=count - last_count)
                 last = now
             self._refused[cluster] = (count, last)
+
+    async def _see_written(self) -> None:
+        """Tell of audit records that are lost: Envoy itself drops them without a word."""
+        counters = await self._admin.counters("^filesystem.write_failed$")
+        count = sum(counters.values())
+        if count > self._unwritten:
+            log.error("audit_not_written", count=count - self._unwritten)
+        self._unwritten = count
 
     async def _rotate(self, audit: AuditSettings) -> None:
         if audit.file is None or size_of(audit.file) < audit.max_bytes:

@@ -47,6 +47,8 @@ class Authenticators:
         async with asyncio.TaskGroup() as tasks:
             for issuer in self._issuers:
                 tasks.create_task(issuer.keys.run())
+            if self._token_reviews is not None:
+                tasks.create_task(self._token_reviews.run())
             if self._takes_certificates:
                 tasks.create_task(self._authority.run())
             await asyncio.Event().wait()  # With nothing to keep fresh, too, it ends with whoever runs it.

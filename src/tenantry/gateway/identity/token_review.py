@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ REMEMBERED_TOKENS: Final = 20_000
 CONCURRENT_REVIEWS: Final = 32
 AWAY_SECONDS: Final = 2.0
 """How soon a known token is tried again while the API server is away."""
+ASK_AGAIN_SECONDS: Final = 3.0
+"""How soon it is looked whether the gateway's account may ask again: while it is not ready, nobody brings a token."""
+_NOBODYS: Final = "nobody's"
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _OWN_FAILURES: Final = (401, 403, 429)
 """What the API server says about the gateway, not about the token."""
@@ -80,6 +84,14 @@ class TokenReviews:
     def problem(self) -> str | None:
         """Return why the gateway's account may not ask; None where it may, as far as is known."""
         return self._problem
+
+    async def run(self) -> None:
+        """Find out when a problem is over, until cancelled."""
+        while True:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            if self._problem is not None:
+                with suppress(CredentialError):
+                    await self._status(_NOBODYS, self._clock.monotonic())
 
     async def authenticate(self, token: str) -> Reviewed:
         """Return whose token it is; the identity is not None.

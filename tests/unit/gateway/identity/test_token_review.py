@@ -11,6 +11,7 @@ import pytest
 
 from tenantry.access.identity import Identity
 from tenantry.access.refusals import CredentialError, Reason
+from tenantry.gateway.identity import token_review
 from tenantry.gateway.identity.token_review import CONCURRENT_REVIEWS, TokenReviews
 from tenantry.gateway.settings import IdentitySettings
 from tenantry.kube.client import Client
@@ -141,6 +142,22 @@ async def test_a_right_that_the_gateway_lacks_is_no_fault_of_the_token(
     reviewing.failure = 0
     await why(found)
     assert found.problem() is None
+
+
+async def test_it_is_found_out_when_the_right_is_there_again(
+    client: Client, reviewing: Any, clock: Any, counting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token of anybody: none comes to a gateway that is not ready."""
+    monkeypatch.setattr(token_review, "ASK_AGAIN_SECONDS", 0.01)
+    found = reviews(client, clock, counting)
+    reviewing.failure = 403
+    assert await why(found) is Reason.REVIEW_UNAVAILABLE
+    reviewing.failure = 0
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(found.run())
+        while found.problem() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        running.cancel()
 
 
 async def test_reviews_at_once_are_bounded(client: Client, reviewing: Any, clock: Any, counting: Any) -> None:
