@@ -206,7 +206,7 @@ async def test_a_second_request_is_a_request_of_its_own(gateway: Any, raw: Any) 
     ]
     assert [lines for path, lines in gateway.python.asked if path.endswith("identify")] == [
         (("authorization", "Bearer of-alice"),),
-        (("impersonate-user", "root"),),
+        (("certificate-unasked", "1"), ("impersonate-user", "root")),
     ]
 
 
