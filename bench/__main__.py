@@ -13,6 +13,7 @@ from typing import Final
 
 from bench import converging, creating, restart, resync, staleness
 from bench.figures import Report, Row, table
+from bench.gateway.stage import gateway
 from bench.scene import Scene
 from bench.wire import Door
 from tenantry.controlplane.cluster import ControlPlane
@@ -44,6 +45,7 @@ STAGES: Final[dict[str, Callable[[Scene], Awaitable[list[Row]]]]] = {
     "staleness": staleness.staleness,
     "resync": resync.resync,
     "restart": restart.restart,
+    "gateway": gateway,
 }
 
 

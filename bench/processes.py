@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import clock_gettime
 from typing import Final
 
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _KIB: Final = 1024
+_SCHEDULED: Final = 2
+"""CPUCLOCK_SCHED of Linux: to the nanosecond, where /proc/PID/stat counts hundredths of a second."""
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that the process took so far, user's and system's, of all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """Return the CPU time that the process took so far, user's and system's, of all its threads.
+
+    Raises:
+        OSError: It is gone.
+
+    Source:
+        clock_getcpuclockid(3).
+    """
+    return clock_gettime((~pid << 3) | _SCHEDULED)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes that *pid* started, and those that they started, with their programs' names."""
+    parents: dict[int, tuple[int, str]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended meanwhile.
+        parents[int(path.parent.name)] = (int(rest.split()[1]), name)
+    found, new = dict[int, str](), {pid}
+    while new:
+        new = {each for each, (parent, _) in parents.items() if parent in new}
+        found |= {each: parents[each][1] for each in new}
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

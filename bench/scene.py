@@ -55,6 +55,8 @@ class Scene:
     admin: Door
     say: Callable[[str], None]
     doors: list[Door] = field(default_factory=list)
+    closing: list[Callable[[], None]] = field(default_factory=list)
+    """Called at the end, too."""
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -143,3 +145,5 @@ class Scene:
         """Drop all connections."""
         for door in (self.admin, *self.doors):
             door.close()
+        for close in self.closing:
+            close()

@@ -93,11 +93,15 @@ def _digest(number: int, role: str) -> str:
 
 async def seed(scene: Scene, model: list[tuple[str, str]], count: int) -> None:
     """Have *count* copies of the model, itself included; nothing of the product need run."""
-    store = Door.plain(urlsplit(scene.plane.etcd_endpoint).port or 0)
-    copies = _copies(model, range(1, count))
+    await put(scene, _copies(model, range(1, count)))
+
+
+async def put(scene: Scene, objects: Iterator[tuple[str, str]]) -> None:
+    """Put *objects* into the store: keys, and JSON."""
+    store = _store(scene)
 
     async def sender() -> None:
-        while batch := [operation for _, operation in zip(range(_OPERATIONS), map(_put, copies), strict=False)]:
+        while batch := [operation for _, operation in zip(range(_OPERATIONS), map(_put, objects), strict=False)]:
             await store.must("POST", "/v3/kv/txn", {"success": batch})
 
     async with asyncio.TaskGroup() as group:
@@ -106,6 +110,21 @@ async def seed(scene: Scene, model: list[tuple[str, str]], count: int) -> None:
     store.close()
 
 
+async def remove(scene: Scene, prefix: str) -> None:
+    """Take out of the store whatever has a key that begins with *prefix*."""
+    store, end = _store(scene), prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    await store.must("POST", "/v3/kv/deleterange", {"key": _base64(prefix), "range_end": _base64(end)})
+    store.close()
+
+
+def _store(scene: Scene) -> Door:
+    return Door.plain(urlsplit(scene.plane.etcd_endpoint).port or 0)
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
 def _put(item: tuple[str, str]) -> dict[str, Any]:
     key, text = item
-    return {"request_put": {"key": b64encode(key.encode()).decode(), "value": b64encode(text.encode()).decode()}}
+    return {"request_put": {"key": _base64(key), "value": _base64(text)}}

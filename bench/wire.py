@@ -116,9 +116,10 @@ def _joined(received: bytearray, start: int) -> bytes:
 class Door:
     """Connections of one identity to one server, kept open, as many as are needed at once."""
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
-        """Open nothing yet."""
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None, *, token: str = "") -> None:
+        """Open nothing yet; *token* is shown with each request."""
         self._host, self._port, self._context = host, port, context
+        self._credential = f"Authorization: Bearer {token}\r\n" if token else ""
         self._idle: list[_Connection] = []
         self._all: list[_Connection] = []
 
@@ -152,7 +153,7 @@ class Door:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         request = (
             f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nUser-Agent: bench\r\nAccept: {accept}\r\n"
-            f"Content-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"{self._credential}Content-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
         ).encode() + content
         connection = await self._free()
         sent_at = perf_counter()
