@@ -97,6 +97,11 @@ class User:
             is_json = answer.content_type == "application/json"
             return Answer(answer.status, json.loads(text) if is_json else text, dict(answer.headers))
 
+    async def post(self, path: str, body: object) -> int:
+        """Send a POST and return its status."""
+        async with self.session.post(self.server + path, json=body) as answer:
+            return answer.status
+
     async def status(self, path: str) -> int:
         """Send a GET and return its status; 0 where no answer came."""
         try:
@@ -140,6 +145,7 @@ class BreakableGateway:
         folder: Path,
         *,
         token_file: Path | None = None,
+        runtime_folder: Path | None = None,
         is_started: bool = True,
         is_cut: bool = False,
         **configuration: Any,
@@ -150,6 +156,7 @@ class BreakableGateway:
             platform: Running.
             folder: For its files.
             token_file: Of the gateway's own account, if not the installation's.
+            runtime_folder: For its sockets, if not one of its own.
             is_started: Whether it is run at all, and is ready when the body begins.
             is_cut: Whether the API server is away from the start.
             configuration: Its configuration.
@@ -169,6 +176,8 @@ class BreakableGateway:
             gateway = await Gateway.prepare(
                 platform, folder, clusters=clusters, hosts=hosts, configuration=configuration
             )
+            if runtime_folder is not None:
+                gateway.part.arguments = (*gateway.part.arguments, f"--runtime-folder={runtime_folder}")
             broken = cls(gateway, link)
             try:
                 if is_started:
