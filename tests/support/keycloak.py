@@ -111,11 +111,23 @@ class Keycloak:
             os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
+    def pause(self) -> None:
+        """Have it answer nothing, as a server that is away, until :meth:`resume`."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     async def token(self, user: str, password: str = PASSWORD) -> str:
         """Return an ID token of *user*, by direct grant."""
         form = {"grant_type": "password", "client_id": CLIENT, "username": user, "password": password}
         answer = await self._call("POST", f"{self.issuer}/protocol/openid-connect/token", form | {"scope": "openid"})
         return str(answer["id_token"])
+
+    async def let_tokens_live(self, seconds: int) -> None:
+        """Give tokens that are granted from now on so long a life."""
+        await self._admin("PUT", "", {"accessTokenLifespan": seconds})
 
     async def rotate_key(self) -> None:
         """Sign with a new key from now on; the old one stays published."""
@@ -141,7 +153,7 @@ class Keycloak:
         form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": PASSWORD}
         granted = await self._call("POST", f"{self._base}/realms/master/protocol/openid-connect/token", form)
         headers = {"Authorization": f"Bearer {granted['access_token']}"}
-        url = f"{self._base}/admin/realms/{REALM}/{path}"
+        url = f"{self._base}/admin/realms/{REALM}/{path}".rstrip("/")
         async with self._session() as session, session.request(method, url, json=body, headers=headers) as response:
             response.raise_for_status()
             return await response.json() if response.content_type == "application/json" else None
