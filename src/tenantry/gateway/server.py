@@ -14,8 +14,7 @@ import structlog
 from aiohttp import web
 
 from tenantry.access.identity import Identity
-from tenantry.access.identity_headers import identity_from
-from tenantry.access.requests import RefusedRequestError, RequestInfo, request_info
+from tenantry.access.requests import RefusedRequestError, RequestInfo
 from tenantry.foundation.errors import ConfigurationError, TenantryError
 from tenantry.gateway.protocol import (
     ANSWER_HEADER,
@@ -30,6 +29,7 @@ from tenantry.gateway.protocol import (
     encode_lines,
     refusal,
 )
+from tenantry.gateway.repeated import identity_of, info_of
 from tenantry.kube.errors import UnreachableError
 
 _log = structlog.get_logger(__name__)
@@ -128,12 +128,11 @@ class GatewayServer:
 
     async def _request(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            identity = identity_from(
-                (name.lower(), value) for name, value in request.headers.items() if name[:12].lower() == "impersonate-"
-            )
+            lines = [(name.lower(), value) for name, value in request.headers.items()]
+            identity = identity_of(tuple([line for line in lines if line[0].startswith("impersonate-")]))
         except ValueError as error:
             return _response(refusal(500, "InternalError", str(error), token="Identity"))
-        info = request_info(request.method, request.raw_path)
+        info = info_of(request.method, request.raw_path)
         handler = await self.responder.route(info)
         return await handler.handle(request, identity, info)
 

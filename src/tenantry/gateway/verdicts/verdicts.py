@@ -7,9 +7,9 @@ from collections.abc import Awaitable
 from typing import Final, Protocol, TypeVar
 
 from tenantry.access.identity import Identity
-from tenantry.access.identity_headers import GROUP, identity_from
+from tenantry.access.identity_headers import GROUP
 from tenantry.access.masking import Masked, empty_list, maskable
-from tenantry.access.requests import RequestInfo, request_info
+from tenantry.access.requests import RequestInfo
 from tenantry.access.reviews import ResourceAttributes
 from tenantry.access.served import (
     ALWAYS_SERVED,
@@ -27,6 +27,7 @@ from tenantry.foundation.codec import DecodeError, encode
 from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.access_reviews import AccessReviews
 from tenantry.gateway.protocol import Answer, Lines
+from tenantry.gateway.repeated import identity_among, info_of
 from tenantry.gateway.verdicts.kinds import Kinds
 from tenantry.gateway.verdicts.objects import is_namespace_absent, live_labels
 from tenantry.gateway.verdicts.refusing import JSON_HEADER, not_found_body, not_visible
@@ -180,7 +181,7 @@ async def _tried(answer: Awaitable[T], otherwise: T) -> T:
 
 def _read(lines: Lines) -> tuple[Identity, RequestInfo]:
     about = {name: value for name, value in lines if name.startswith(":")}
-    return identity_from(lines), request_info(about.get(":method", ""), about.get(":path", ""))
+    return identity_among(lines), info_of(about.get(":method", ""), about.get(":path", ""))
 
 
 def _route(route: str, *headers: tuple[str, str], fresh: float = FRESH_SECONDS) -> Answer:
