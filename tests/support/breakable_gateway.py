@@ -94,8 +94,7 @@ class User:
         """Send a GET and return its answer; *options* are aiohttp's."""
         async with self.session.get(self.server + path, **options) as answer:
             text = await answer.text()
-            is_json = answer.content_type == "application/json"
-            return Answer(answer.status, json.loads(text) if is_json else text, dict(answer.headers))
+            return Answer(answer.status, _json(text) or text, dict(answer.headers))
 
     async def post(self, path: str, body: object) -> int:
         """Send a POST and return its status."""

@@ -143,13 +143,17 @@ class Gateway:
             return ""
 
     async def drain(self) -> None:
-        """Take nothing new, and return when what runs has ended, or after ``drain_seconds``."""
+        """Soon take nothing new, and return when what runs has ended, or after ``drain_seconds``."""
         self._is_draining = True
-        seconds = self.settings.drain_seconds
+        seconds, linger = self.settings.drain_seconds, self._envoy.linger_seconds
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(self._end_filtered(max(0.0, seconds - LAST_SECONDS)))
-            await asyncio.gather(self._envoy.drain(), self._streams.drain(seconds))
+            await asyncio.gather(self._envoy.drain(), self._end_streams(linger, max(0.0, seconds - linger)))
             ending.cancel()  # Nothing runs any more.
+
+    async def _end_streams(self, after_seconds: float, seconds: float) -> None:
+        await asyncio.sleep(after_seconds)
+        await self._streams.drain(seconds)
 
     async def _end_filtered(self, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)

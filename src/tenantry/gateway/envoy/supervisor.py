@@ -28,6 +28,8 @@ POLL_SECONDS: Final = 0.05
 WATCH_SECONDS: Final = 2.0
 APPLY_SECONDS: Final = 3.0
 STOP_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 5.0
+"""How long connections are taken after readiness is gone: until every node has heard of it."""
 FIRST_BACKOFF_SECONDS: Final = 0.2
 LONGEST_BACKOFF_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0
@@ -70,6 +72,11 @@ class Envoy:
         self._unwritten = 0
         """How often Envoy could not write to the audit file."""
         self._applying = asyncio.Lock()
+
+    @property
+    def linger_seconds(self) -> float:
+        """How long a drain still takes new connections."""
+        return min(LINGER_SECONDS, self._settings.drain_seconds / 4)
 
     @property
     def pid(self) -> int | None:
@@ -162,13 +169,15 @@ class Envoy:
         replace_file(path, credentials.pushed_secret(authorization))
 
     async def drain(self) -> None:
-        """Take no new connections, let requests end for ``drain_seconds`` at most, then stop."""
+        """Send clients elsewhere, let requests end for ``drain_seconds`` at most, then stop."""
         self._stopping = True
+        deadline = monotonic() + self._settings.drain_seconds
         with contextlib.suppress(UnavailableError):
             await self._admin.post("/healthcheck/fail")
             # Connections that stay are told to go: GOAWAY, or Connection: close on the next answer.
             await self._admin.post("/drain_listeners?graceful")
-            deadline = monotonic() + self._settings.drain_seconds
+            await self._ended_within(self.linger_seconds)
+            await self._admin.post("/drain_listeners")
             while monotonic() < deadline and self.pid is not None and await self._active_requests():  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS * 4)
         await self.stop()
