@@ -14,27 +14,39 @@ from bench.figures import number
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "bench" / "results"
 PAGE: Final = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: python -m bench.document -->\n", "<!-- end of figures -->"
+END: Final = "<!-- end of figures -->\n"
+TABLES: Final = {
+    "": ("<!-- figures: python -m bench.document -->\n", "Capsule"),
+    "gateway": ("<!-- figures of the gateway: python -m bench.document -->\n", "capsule-proxy"),
+}
+"""Of each part of a run: where its table begins in the page, and what it is compared with."""
 
 
 def page_with(page: str, run: dict[str, Any]) -> str:
-    """Return *page* with the figures of *run* in place of those it had."""
-    figures = "\n".join(_lines(run))
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    replaced, count = pattern.subn(lambda _: f"{BEGIN}\n{figures}\n\n{END}", page)
+    """Return *page* with the figures of *run* in place of those it had; what was not measured stays."""
+    for part, (begin, other) in TABLES.items():
+        rows = [row for row in run["rows"] if row.get("part", "") == part]
+        if rows:
+            page = _replaced(page, begin, "\n".join(_lines(run, rows, other)))
+    return page
+
+
+def _replaced(page: str, begin: str, figures: str) -> str:
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(END), re.DOTALL)
+    replaced, count = pattern.subn(lambda _: f"{begin}\n{figures}\n\n{END}", page)
     if count != 1:
-        raise ValueError(f"the page needs the two lines {BEGIN.strip()} and {END}, once")
+        raise ValueError(f"the page needs the two lines {begin.strip()} and {END.strip()}, once")
     return replaced
 
 
-def _lines(run: dict[str, Any]) -> Iterator[str]:
+def _lines(run: dict[str, Any], rows: Sequence[dict[str, Any]], other: str) -> Iterator[str]:
     machine = run["machine"]
     where = f"{machine['cores']} cores ({machine['system']}, Python {machine['python']})"
     yield f"Taken on {run['started'][:10]}, on {where}, in {run['seconds']:.0f} s; load before: {machine['load']}."
     yield ""
-    yield "| work | Capsule | figure | | aim | |"
+    yield f"| work | {other} | figure | | aim | |"
     yield "|---|---|---|---|---|---|"
-    for row in run["rows"]:
+    for row in rows:
         for index, figure in enumerate(row["figures"]):
             work, capsule = (row["work"], row["capsule"] or "-") if index == 0 else ("", "")
             value = f"{number(figure['value'])} {figure['unit']}".strip()

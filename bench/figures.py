@@ -58,6 +58,8 @@ class Row:
     capsule: str
     """What Capsule takes for it on the same machine and control plane."""
     figures: tuple[Figure, ...]
+    part: str = ""
+    """Whose table it stands in: the gateway's, or, where empty, that of all the rest."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Report:
                 {
                     "work": row.work,
                     "capsule": row.capsule,
+                    "part": row.part,
                     "figures": [asdict(each) | {"verdict": each.verdict.value} for each in row.figures],
                 }
                 for row in self.rows

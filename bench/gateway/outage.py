@@ -64,6 +64,7 @@ async def restart(site: Site, total: int) -> Row:
 
 async def stopped(site: Site) -> Row:
     """Stop Python for a minute while requests pass through and namespaces are listed."""
+    await site.settled()
     passing, listing = _Load(), _Load()
     tasks = _senders(site, passing, listing)
     await asyncio.sleep(AFTER_SECONDS)

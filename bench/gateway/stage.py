@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
@@ -14,6 +15,7 @@ from bench.gateway.site import Site, site_of
 from bench.gateway.watching import watches
 from bench.scene import Scene
 
+PART: Final = "gateway"
 _RESTARTED: Final = 5_000
 """How many namespaces there are at the restart."""
 
@@ -25,7 +27,7 @@ async def gateway(scene: Scene) -> list[Row]:
     async with site_of(scene) as site:
         async for row in _rows(site):
             scene.say(f"      {perf_counter() - started:4.0f} s  {row.work}")
-            rows.append(row)
+            rows.append(replace(row, part=PART))
     return rows
 
 

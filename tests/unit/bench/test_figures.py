@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.document import BEGIN, END, page_with
+from bench.document import END, TABLES, page_with
 from bench.figures import Figure, Report, Row, Verdict, number, p99, table
 
+BEGIN, GATEWAY = TABLES[""][0], TABLES["gateway"][0]
 ROW = Row(
     work="creates",
     capsule="41/s",
@@ -76,12 +77,30 @@ def test_a_run_is_written_and_put_into_the_page(tmp_path: Path) -> None:
         "|  |  | latency | 8.33 ms | at most 9 | met |",
         "|  |  | failed | 0 |  |  |",
         "",
-        END,
+        END.strip(),
+        "",
         "after",
     ]
 
 
-def test_a_page_without_the_marks_is_refused() -> None:
+def test_a_run_of_the_gateway_alone_leaves_the_other_figures(tmp_path: Path) -> None:
+    """Each part has its table, and names what it is compared with."""
+    row = Row(work="lists", capsule="2 ms", figures=(Figure(name="CPU", value=0.5, unit="ms"),), part="gateway")
+    run = json.loads(Report(rows=[row], seconds=1, load=0.1).write(tmp_path).read_text())
+
+    page = page_with(f"{BEGIN}old\n{END}{GATEWAY}old\n{END}", run)
+
+    assert page.splitlines()[:4] == [BEGIN.strip(), "old", END.strip(), GATEWAY.strip()]
+    assert page.splitlines()[7:] == [
+        "| work | capsule-proxy | figure | | aim | |",
+        "|---|---|---|---|---|---|",
+        "| lists | 2 ms | CPU | 0.5 ms |  |  |",
+        "",
+        END.strip(),
+    ]
+
+
+def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:
+    run = json.loads(Report(rows=[ROW], seconds=1, load=0.1).write(tmp_path).read_text())
     with pytest.raises(ValueError, match="once"):
-        page_with("nothing", {"machine": {"cores": 2, "system": "", "python": "", "load": 0}, "started": "",
-                              "seconds": 1, "rows": []})  # fmt: skip
+        page_with("nothing", run)
