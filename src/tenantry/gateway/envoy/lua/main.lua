@@ -178,12 +178,22 @@ local function on_switched(handle)
   replace_answer(handle, "502", status_body(502, "ServiceUnavailable", text)):replace("connection", "close")
 end
 
+-- What Python refused of what it answers itself: for the record.
+local function on_refused(handle, facts)
+  local token = handle:headers():get("x-tenantry-reason")
+  if not token then return end
+  facts.decision, facts.reason = "deny", token
+  note(handle, facts)
+end
+
 local function on_response(handle)
   local status = handle:headers():get(":status")
-  if status ~= "401" and status ~= "403" and status ~= "101" and status ~= "201" then return end
+  if status < "4" and status ~= "101" and status ~= "201" then return end
   local metadata = handle:streamInfo():dynamicMetadata():get("tenantry")
   if not metadata or metadata.ok ~= "yes" then return end
   local facts = metadata.a
+  if status >= "4" and facts.route:sub(1, 6) == "python" then return on_refused(handle, facts) end
+  if status ~= "401" and status ~= "403" and status ~= "101" and status ~= "201" then return end
   if status == "101" then
     if not facts.upgrade then on_switched(handle) end
     return
@@ -193,7 +203,6 @@ local function on_response(handle)
     return
   end
   if metadata.own == "yes" then return end
-  if facts.route:sub(1, 6) == "python" then return end
   if status == "401" then on_unauthorized(handle, facts) else on_forbidden(handle, facts) end
 end
 
