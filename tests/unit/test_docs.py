@@ -110,7 +110,7 @@ def _commands_in(text: str) -> Iterator[str]:
                 yield from (
                     part.strip() for part in re.split(r"[|;] ", line[2:]) if part.strip().startswith("tenantry ")
                 )
-    yield from (command for command in _INLINE.findall(text) if "..." not in command)
+    yield from (re.split(r" \\?\| ", command)[0] for command in _INLINE.findall(text) if "..." not in command)
 
 
 def _problem(line: str) -> str | None:

@@ -138,6 +138,21 @@ MEANINGS: Final = (
         "A rule has a selector that Kubernetes would refuse: it shows nothing, the other rules hold. The message says "
         "which.",
     ),
+    Meaning(
+        "GlobalProxySettings, ProxySetting",
+        "Readable",
+        "True",
+        "Allowed",
+        "The gateway's account may read every cluster-scoped kind that the rules name and the API server serves.",
+    ),
+    Meaning(
+        "GlobalProxySettings, ProxySetting",
+        "Readable",
+        "False",
+        "Forbidden",
+        "It may not read the kinds that the message names: users get 503 for these until "
+        "`tenantry gateway rights | kubectl apply -f -` grants it. Followed within seconds.",
+    ),
 )
 
 _HEAD: Final = f"""\

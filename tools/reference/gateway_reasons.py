@@ -25,6 +25,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "HostMalformed": "The host is none, or there are two.",
     "Identity": "The data plane handed over no identity.",
     "IdentityUnavailable": "Who asks can't be found out: a part of the gateway does not answer.",
+    "KindNotReadable": "A rule shows a kind that the gateway's account may not read (503): a platform operator grants "
+    "it by `tenantry gateway rights | kubectl apply -f -`.",
     "Locked": "An administrator locked the user or one of the groups.",
     "Malformed": "The body, or a message of the data plane, can't be read.",
     "Method": "No method of the Kubernetes API.",
@@ -36,7 +38,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "NotSynced": "The gateway's caches are not filled yet.",
     "NotVisible": "Not visible to this user.",
     "NotWatchable": "A kind that can't be watched.",
-    "OwnAccount": "The gateway's own account may not read this: see its rights.",
+    "OwnAccount": "The gateway's own account is refused by the API server, or gives no credential.",
     "OwnCredential": "The API server refused the gateway's own account.",
     "Path": "A path that no Kubernetes client writes.",
     "PathMalformed": "A path that no Kubernetes client writes: double slashes, dots, escapes.",

@@ -14,6 +14,7 @@ import yaml
 
 from tenantry.cli.exits import ExitCode
 from tenantry.cli.gateway_options import flags_of, run_options, tell_gates
+from tenantry.cli.gateway_rights import rights
 from tenantry.cli.output import plain
 from tenantry.foundation.errors import ConfigurationError
 from tenantry.gateway.config.chart_values import chart_values
@@ -142,6 +143,9 @@ def _sum(file: Path, problems: tuple[Problem, ...]) -> str:
     errors = len(problems) - warnings
     counts = [f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
     return f"{file} {'can not' if errors else 'can'} be used{': ' if counts else ''}{', '.join(counts)}"
+
+
+gateway.add_command(rights)
 
 
 @gateway.command()

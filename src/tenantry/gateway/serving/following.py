@@ -19,7 +19,7 @@ from tenantry.gateway.serving.kinds import Kind, Kinds, age_columns
 from tenantry.gateway.serving.reads import OwnReads
 from tenantry.gateway.serving.shelf import EventType, Shelf
 from tenantry.kube.backoff import Backoff
-from tenantry.kube.errors import GoneError, NotFoundError, Status, UndecodableError, error_from_status
+from tenantry.kube.errors import ForbiddenError, GoneError, NotFoundError, Status, UndecodableError, error_from_status
 from tenantry.kube.listing import list_version
 
 TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -30,6 +30,8 @@ CATCH_UP_SECONDS: Final = 0.25
 """Between two times of catching up, at least."""
 PROBE_SECONDS: Final = 3
 """The API server sends a watch's bookmark two seconds before its end, so this one's soon."""
+REFUSED_SECONDS: Final = 1.5
+"""At most so long between two tries of what the account may not read: the right works soon after it is granted."""
 
 _log = structlog.get_logger(__name__)
 
@@ -141,7 +143,8 @@ class Follower:
             except TenantryError as error:
                 self._note(error)
                 needs_check = True
-                await asyncio.sleep(backoff.next_seconds())
+                pause = backoff.next_seconds()
+                await asyncio.sleep(min(pause, REFUSED_SECONDS) if isinstance(error, ForbiddenError) else pause)
 
     async def _has_other_past(self) -> bool:
         """Return whether what is known has to be read again: the server went back, or the columns are others."""
@@ -278,9 +281,11 @@ class Follower:
         self._advanced = asyncio.Event()
 
     def _note(self, error: TenantryError) -> None:
+        is_known = isinstance(error, ForbiddenError) and isinstance(self.last_error, ForbiddenError)
         self.last_error = error
         self.is_gone = self.is_gone or (isinstance(error, NotFoundError) and self.kind.is_custom)
-        _log.warning("serving.interrupted", kind=self.kind.plural, synced=self.synced, error=str(error))
+        if not is_known:
+            _log.warning("serving.interrupted", kind=self.kind.plural, synced=self.synced, error=str(error))
         self._wake()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tenantry.access.rule_kinds import RIGHTS_COMMAND, KindName
 from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.protocol import REASON_HEADER, Answer, status_body
-from tenantry.kube.errors import ApiError, UnreachableError
+from tenantry.kube.errors import ApiError, ForbiddenError, UnreachableError
 
 STATUS_EXPIRED: Final = 410
 
@@ -99,15 +100,20 @@ def unavailable(message: str, *, why: str) -> RefusedError:
     return refused(503, "ServiceUnavailable", message, why=why, retry_after_seconds=1)
 
 
-def from_upstream(error: TenantryError) -> RefusedError:
-    """Return what a failed read under the gateway's own account means for the caller.
+def from_upstream(error: TenantryError, kind: KindName) -> RefusedError:
+    """Return what a failed read of *kind* under the gateway's own account means for the caller.
 
     A refusal of our own credential must not look like one of the caller's: clients drop their
     token on 401, and take 403 for the cluster's word on themselves.
     """
     if isinstance(error, UnreachableError):
         return unavailable("the cluster's API server does not answer; try again", why="UpstreamUnreachable")
-    if not isinstance(error, ApiError) or error.status in {401, 403}:
+    if isinstance(error, ForbiddenError):
+        return unavailable(
+            f"the platform operator has to grant the gateway the right to read {kind}: {RIGHTS_COMMAND}",
+            why="KindNotReadable",
+        )
+    if not isinstance(error, ApiError) or error.status == 401:
         message = "the gateway's own account can not read this from the API server; an administrator can see why"
         return unavailable(message, why="OwnAccount")
     details = {

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tenantry.access.identity import Identity
 from tenantry.access.requests import RequestInfo
+from tenantry.access.rule_kinds import KindName
 from tenantry.access.sight import Sight
 from tenantry.foundation.errors import TenantryError
 from tenantry.gateway.protocol import ANSWER_HEADER, Answer
@@ -135,7 +136,7 @@ class Serving:
             return self._refused(refusal)
         except TenantryError as error:
             _log.info("serving.upstream_refused", resource=info.resource, verb=info.verb, error=str(error))
-            return self._refused(from_upstream(error))
+            return self._refused(from_upstream(error, KindName(info.api_group, info.resource)))
 
     async def _answer(self, request: web.BaseRequest, identity: Identity, info: RequestInfo) -> web.StreamResponse:
         if info.verb not in {"list", "get", "watch"} or info.subresource or not info.is_resource:

@@ -83,9 +83,9 @@ class Kinds:
         found = (await self._current(KEEP_SECONDS)).by_name.get(key)
         return found or (await self._current(UNKNOWN_SECONDS)).by_name.get(key)
 
-    async def all(self) -> tuple[KindFacts, ...]:
-        """Return every kind in every version."""
-        return (await self._current(KEEP_SECONDS)).kinds
+    async def all(self, *, keep_seconds: float = KEEP_SECONDS) -> tuple[KindFacts, ...]:
+        """Return every kind in every version, as of at most *keep_seconds* ago."""
+        return (await self._current(keep_seconds)).kinds
 
     async def _current(self, keep_seconds: float) -> _Known:
         if self._clock.monotonic() - self._known.at < keep_seconds:

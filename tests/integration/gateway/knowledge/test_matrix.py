@@ -193,7 +193,10 @@ async def test_rules_on_real_objects(
 
         async def is_ready() -> bool:
             stored = await client.get(kinds.GLOBAL_PROXY_SETTINGS, name)
-            return [(each.type, each.status) for each in stored.status.conditions] == [("Ready", "True")]
+            return [(each.type, each.status) for each in stored.status.conditions] == [
+                ("Ready", "True"),
+                ("Readable", "True"),
+            ]
 
         await eventually(is_ready)
         view = knowledge.view(Identity(user=name))

@@ -8,6 +8,7 @@ import pytest
 
 from tenantry.access.identity import Identity
 from tenantry.access.requests import request_info
+from tenantry.access.rule_kinds import KindName
 from tenantry.access.sight import Sight
 from tenantry.foundation.errors import InvalidError
 from tenantry.gateway.serving.kinds import Kind, PrinterColumn, age_columns
@@ -96,14 +97,25 @@ def test_what_is_no_page_token_is_a_bad_request(token: str) -> None:
 )
 def test_our_own_credential_s_failure_does_not_look_like_the_caller_s(error: UnreachableError) -> None:
     """8.7: clients drop their token on 401."""
-    answer = from_upstream(error).answer
+    answer = from_upstream(error, KindName("example.org", "widgets")).answer
     assert (answer.status, dict(answer.headers)["retry-after"]) == (503, "1")
+
+
+def test_who_meets_a_kind_that_the_gateway_may_not_read_is_told_what_helps() -> None:
+    answer = from_upstream(ForbiddenError("no", status=403), KindName("example.org", "widgets")).answer
+    message = (
+        "the platform operator has to grant the gateway the right to read widgets.example.org: "
+        "tenantry gateway rights | kubectl apply -f -"
+    )
+    assert json.loads(answer.body)["message"] == message
+    assert dict(answer.headers)["x-tenantry-reason"] == "KindNotReadable"
 
 
 def test_the_api_server_s_own_not_found_is_passed_on() -> None:
     details = StatusDetails(name="x", group="storage.k8s.io", kind="storageclasses")
     message = 'storageclasses.storage.k8s.io "x" not found'
-    answer = from_upstream(NotFoundError(message, status=404, api_reason="NotFound", details=details)).answer
+    error = NotFoundError(message, status=404, api_reason="NotFound", details=details)
+    answer = from_upstream(error, KindName("storage.k8s.io", "storageclasses")).answer
     told = json.loads(answer.body)
     assert (answer.status, told["message"], told["details"]) == (
         404,
