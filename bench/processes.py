@@ -46,6 +46,8 @@ class Memory:
 
     resident: float
     """All its pages that are in memory, shared ones too."""
+    anonymous: float
+    """Of those, what no file backs: without the program's own code, which comes into memory as it is first used."""
     proportional: float
     """The same with what several processes share divided among them."""
     peak: float
@@ -56,7 +58,9 @@ def memory(pid: int) -> Memory:
     """Return how much memory the process has now."""
     status = _fields(Path(f"/proc/{pid}/status"))
     rollup = _fields(Path(f"/proc/{pid}/smaps_rollup"))
-    return Memory(resident=status["VmRSS"], proportional=rollup["Pss"], peak=status["VmHWM"])
+    return Memory(
+        resident=status["VmRSS"], anonymous=status["RssAnon"], proportional=rollup["Pss"], peak=status["VmHWM"]
+    )
 
 
 def _fields(path: Path) -> dict[str, float]:

@@ -91,9 +91,9 @@ class Site:
         )
 
     def memory_kib(self) -> tuple[float, float]:
-        """Return what is resident now of Envoy, and of Python's processes."""
-        python = sum(memory(pid).resident for pid in self.python_pids)
-        return memory(self.envoy_pid).resident * 1e6 / 1024, python * 1e6 / 1024
+        """Return what Envoy and Python's processes have in memory now, code aside."""
+        python = sum(memory(pid).anonymous for pid in self.python_pids)
+        return memory(self.envoy_pid).anonymous * 1e6 / 1024, python * 1e6 / 1024
 
     def certificate(self, user: str, groups: Sequence[str] = (USER_GROUP,)) -> Path:
         """Return a kubeconfig with a client certificate, for the API server itself."""

@@ -74,10 +74,10 @@ async def _plain_kib(site: Site, connections: int) -> float:
     """Return what a watch of Pods takes in the Envoy that only routes; it knows no others."""
     plain = await PlainEnvoy.start(site.gateway)
     doors = [site.http2(plain.port, site.scene.plane.kubeconfig, token=site.token) for _ in range(connections)]
-    before = memory(plain.pid).resident
+    before = memory(plain.pid).anonymous
     await _opened(doors, f"{PODS}?watch=1")
     await asyncio.sleep(1)
-    used = memory(plain.pid).resident - before
+    used = memory(plain.pid).anonymous - before
     for door in doors:
         door.close()
     await plain.stop()
