@@ -130,7 +130,7 @@ def guard() -> Json:
     """
     own = [metadata_is(("own",), "yes"), {"or_ids": {"ids": [_header(names.ROUTE_HEADER, value) for value in _OWN]}}]
     acts = {"or_ids": {"ids": [USER, {"and_ids": {"ids": own}}]}}
-    return _allow("guard", {"and_ids": {"ids": [metadata_is(("ok",), "yes"), acts]}})
+    return _allow(names.GUARD, {"and_ids": {"ids": [metadata_is(("ok",), "yes"), acts]}})
 
 
 _OWN: Final = ("own", "own-stream")

@@ -45,11 +45,15 @@ def _chain(settings: GatewaySettings, runtime: RuntimeFolder, inputs: Inputs, cl
     others = {host for each in settings.clusters if each is not cluster for host in each.hosts}
     served = inputs.clusters[cluster.name]
     if cluster.is_default:
-        hosts = [routes.virtual_host(cluster.name, served, ["*"]), *routes.misdirected(routes.domains(others))]
+        elsewhere, patterns = routes.domains(others), ["*"]
         match: Json = {}
     else:
-        hosts = [routes.virtual_host(cluster.name, served, routes.domains(cluster.hosts)), *routes.misdirected("*")]
+        elsewhere, patterns = ["*"], routes.domains(cluster.hosts)
         match = {"server_names": sorted(cluster.hosts)}
+    hosts = [
+        routes.virtual_host(cluster.name, served, patterns),
+        *routes.misdirected(elsewhere, cluster.name),
+    ]
     manager = http.connection_manager(
         settings,
         hosts,

@@ -11,6 +11,8 @@ CLUSTERS: Final = "cds.json"
 METADATA: Final = "tenantry"
 """Filter name of the dynamic metadata that the script writes; ``a`` in it holds what the audit tells."""
 ROUTE_HEADER: Final = "x-tenantry-route"
+GUARD: Final = "guard"
+"""The filter that lets nothing through without the script's word."""
 STREAMS: Final = "streams"
 """The process that holds live streams, of all clusters."""
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tenantry.gateway.envoy import names
 from tenantry.gateway.envoy.inputs import ClusterInputs
-from tenantry.gateway.envoy.shapes import Json, exact_header
+from tenantry.gateway.envoy.shapes import TYPES, Json, exact_header
 from tenantry.gateway.protocol import SECRET_HEADER
 from tenantry.gateway.streams import heads
 from tenantry.gateway.streams.envoy_filter import no_stream
@@ -34,13 +34,19 @@ ABOUT_STREAMS: Final = (
 OUR_HEADERS: Final = (names.ROUTE_HEADER, "x-envoy-expected-rq-timeout-ms", "x-envoy-external-address")
 
 
-def misdirected(hosts: Iterable[str]) -> list[Json]:
-    """Return a virtual host that answers 421 for *hosts*, or none."""
+def misdirected(hosts: Iterable[str], cluster: str | None = None) -> list[Json]:
+    """Return a virtual host that answers 421 for *hosts*, or none.
+
+    Without a look at the credential: it is for another cluster than *cluster*, whose 401 would have
+    clients throw it away.  Nothing goes on from here, so nothing needs the guard.
+    """
     domains = sorted(hosts)
     if not domains:
         return []
     everything = {"match": {"prefix": "/"}, "direct_response": {"status": 421}}
-    return [{"name": "misdirected", "domains": domains, "routes": [everything]}]
+    off = {"@type": TYPES + "config.route.v3.FilterConfig", "disabled": True}
+    skipped = {names.GUARD: off, **no_stream(), **({names.script(cluster): off} if cluster is not None else {})}
+    return [{"name": "misdirected", "domains": domains, "routes": [everything], "typed_per_filter_config": skipped}]
 
 
 def domains(hosts: Iterable[str]) -> list[str]:

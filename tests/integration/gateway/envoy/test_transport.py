@@ -49,6 +49,8 @@ async def test_a_connection_leads_to_one_cluster(make_gateway: Any, raw: Any, se
 
         assert (reply.status, status) == (421, 421)
         assert gateway.api.seen == []
+        # The credential is the other cluster's: nobody here is to judge it.
+        assert [each.asked for each in (gateway.python, gateway.pythons["other"])] == [[], []]
 
 
 async def test_clusters_of_plain_http_are_chosen_by_host(make_gateway: Any, raw: Any) -> None:
