@@ -62,7 +62,7 @@ This page is for whoever stores or searches what the gateway records.
 One JSON object a line, to standard output or to [`audit.file`](gateway-configuration.md#audit). Fields without a value
 are left out. No record holds a credential: neither tokens, nor cookies, nor certificates, nor bodies. A request has
 one record, at its end, refused ones too. Streams (watches, logs, exec, attach, port-forward, proxied upgrades) have two
-more, at their start and at their end, and do not begin while these can't be kept. Bytes and status of a
+more, at their start and at their end, and do not begin while the gateway takes no more of these. Bytes and status of a
 stream are in the record of its request. Who was refused before it was known who asks has no `user`.
 
 """

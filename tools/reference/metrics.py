@@ -65,6 +65,7 @@ DATA_PLANE: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
     ("envoy_http_downstream_rq_active", "gauge", ("envoy_http_conn_manager_prefix",), "Requests that run."),
     ("envoy_server_days_until_first_cert_expiring", "gauge", (), "Of the certificates that are served."),
     ("envoy_server_memory_allocated", "gauge", (), "Bytes of the data plane."),
+    ("envoy_filesystem_write_failed", "counter", (), "Writes to the audit file that failed: records are lost."),
     ("envoy_http_lua_errors", "counter", ("envoy_http_conn_manager_prefix",), "Failures of the script: a bug of ours."),
 )
 """Of the data plane; a test asks a running gateway for those of ours."""

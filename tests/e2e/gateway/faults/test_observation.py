@@ -124,6 +124,7 @@ async def test_every_documented_metric_is_there(lively: tuple[BreakableGateway, 
         "tenantry_gateway_issuer_key_fetches_total",
         "tenantry_gateway_configuration_reloads_total",
         "tenantry_gateway_streams_refused_total",
+        "envoy_filesystem_write_failed",
         "envoy_http_lua_errors",
     }
     assert {name: why for name, why in missing.items() if name not in quiet} == {}

@@ -27,6 +27,8 @@ Make = Callable[..., Awaitable[BreakableGateway]]
 PARALLEL: Final = 400
 STREAMS: Final = 100
 KIB: Final = 1024
+HEADERS, RESET, SETTINGS = 1, 3, 4
+"""Frames of HTTP/2."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -96,6 +98,7 @@ async def test_a_full_audit_file_is_told_and_stops_nobody(broken: Make, world: W
             assert (await client.get(pods)).status == 200
         await until(lambda: gateway.logged("audit_not_written"))
         await until(lambda: gateway.logged("gateway.audit_not_written"))
+        assert await gateway.metric("envoy_filesystem_write_failed") > 0
         (small_disk / "filler").unlink()
         known = len(gateway.records)
         await client.get(pods)
@@ -170,6 +173,33 @@ async def test_streams_that_nobody_reads_keep_nobody_waiting(broken_gateway: Bre
             body = {"metadata": {"name": f"big-{number}"}, "data": {"text": "x" * 200 * KIB}}
             assert await client.post(config_maps, body) == 201
         assert len((await client.get(config_maps)).body["items"]) >= 5
+    await until(lambda: _streams(broken_gateway, 0))
+
+
+async def test_streams_on_one_connection_have_a_limit(broken_gateway: BreakableGateway, team: Team) -> None:
+    """R-077: as many watches as are allowed live on one HTTP/2 connection; more are refused, and the others live on."""
+    tls = TlsContexts(load_config(kubeconfig=str(team.kubeconfig)).tls).current()
+    tls.set_alpn_protocols(["h2"])
+    target = f"/api/v1/namespaces/{team.namespace}/secrets?watch=1".encode()
+    block = raw.header_block(
+        ((b":method", b"GET"), (b":scheme", b"https"), (b":path", target), (b":authority", b"127.0.0.1"))
+    )
+    async with await raw.Connection.open(broken_gateway.gateway.port, tls=tls) as connection:
+        await connection.send(raw.PREFACE + raw.frame(SETTINGS, 0, 0, b""))
+        for number in range(STREAMS + 5):
+            await connection.send(raw.frame(HEADERS, 5, 2 * number + 1, block))
+        begun: set[int] = set()
+        refused: set[int] = set()
+        async with asyncio.timeout(20):
+            while len(begun) < STREAMS or len(refused) < 5:
+                head = await connection.reader.readexactly(9)
+                await connection.reader.readexactly(int.from_bytes(head[:3], "big"))
+                stream = int.from_bytes(head[5:], "big")
+                if head[3] in {HEADERS, RESET}:
+                    (begun if head[3] == HEADERS else refused).add(stream)
+        assert (len(begun), len(refused)) == (STREAMS, 5)
+        assert begun.isdisjoint(refused)
+        await until(lambda: _streams(broken_gateway, STREAMS))
     await until(lambda: _streams(broken_gateway, 0))
 
 
