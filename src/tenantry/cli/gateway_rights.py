@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tenantry.api.proxy import GlobalProxySettings, ProxySetting
 from tenantry.cli.asking import cluster_options, connected, listed, run
 from tenantry.foundation.clock import SystemClock
 from tenantry.gateway.verdicts.kinds import Kinds
@@ -36,5 +37,8 @@ def rights(kubeconfig: str | None, context: str | None) -> None:
 
 async def _needed(kubeconfig: str | None, context: str | None) -> tuple[Grant, ...]:
     async with connected(kubeconfig, context) as client:
-        settings = [*await listed(client, GLOBAL_PROXY_SETTINGS), *await listed(client, PROXY_SETTINGS)]
+        settings: list[ProxySetting | GlobalProxySettings] = [
+            *await listed(client, GLOBAL_PROXY_SETTINGS),
+            *await listed(client, PROXY_SETTINGS),
+        ]
         return needed_grants(settings, await Kinds(client, SystemClock()).all())

@@ -109,10 +109,10 @@ class Streams:
     def _refusal(self, head: StreamHead) -> tuple[str, Answer] | None:
         if self._locks.holds(head.record.user):
             message = "this user is locked: ask whoever runs the platform"
-            return "Locked", refusal(403, "Forbidden", message, token="Locked")  # noqa: S106 - a reason
+            return "Locked", refusal(403, "Forbidden", message, token="Locked")
         if head.expires is not None and head.expires <= self._now().timestamp():
             message = "the credential has expired: log in again"
-            return "Expired", refusal(401, "Unauthorized", message, token="Expired")  # noqa: S106
+            return "Expired", refusal(401, "Unauthorized", message, token="Expired")
         if self._drained_by is not None:
             message = "the gateway is stopping: try again"
             return "Draining", _unavailable(message, "Draining")
