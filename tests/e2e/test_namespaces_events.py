@@ -81,7 +81,7 @@ async def test_refusals_are_told(world: World, reason: str) -> None:
 
     async def told() -> JSON | None:
         events = [each for each in await world.listed(EVENTS, where) if each["reason"] == reason]
-        mine = [each for each in events if each["metadata"]["annotations"].get(labels.AUDIT_USERNAME) == user]
+        mine = [each for each in events if each["metadata"].get("annotations", {}).get(labels.AUDIT_USERNAME) == user]
         return mine[0] if mine else None
 
     event = await world.eventually(told)

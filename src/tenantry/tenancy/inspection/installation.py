@@ -45,7 +45,7 @@ def crds(facts: Facts) -> Iterator[Finding]:
         if not served.issuperset(wanted):
             bad = True
             yield problem("CRDs", f"{name} does not serve {', '.join(wanted)}", _APPLY_CRDS)
-        if OLD_VERSION in (stored.status.stored_versions or ()):
+        if OLD_VERSION not in wanted and OLD_VERSION in (stored.status.stored_versions or ()):
             bad = True
             yield problem(
                 "CRDs",

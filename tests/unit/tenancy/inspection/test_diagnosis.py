@@ -27,11 +27,10 @@ ADMISSION = {"app.kubernetes.io/component": "admission-acknowledgement"}
 
 
 def crds(**changes: Any) -> dict[str, CustomResourceDefinition]:
-    status = {"storedVersions": ["v1beta2"]}
-    found = {
-        each["metadata"]["name"]: from_plain({**each, "status": status}, CustomResourceDefinition)
-        for each in crd_manifests()
-    }
+    found = {}
+    for each in crd_manifests():
+        status = {"storedVersions": [version["name"] for version in each["spec"]["versions"] if version["storage"]]}
+        found[each["metadata"]["name"]] = from_plain({**each, "status": status}, CustomResourceDefinition)
     return {name: each for name, each in {**found, **changes}.items() if each is not None}
 
 
