@@ -117,8 +117,11 @@ class ClusterGateway:
                 yield f"cluster {self.settings.name}: {problem}"
 
     def set_locks(self, locks: Locks) -> None:
-        """Refuse whoever is listed, and end what filtered reads run for them."""
+        """Refuse whoever is listed from now on."""
         self.reviewer.set_locks(locks)
+
+    def end_locked(self, locks: Locks) -> None:
+        """End what filtered reads still run for whoever is listed."""
 
         def is_locked(identity: Identity) -> bool:
             return identity.user in locks.users or not locks.groups.isdisjoint(identity.groups)

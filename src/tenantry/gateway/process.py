@@ -187,7 +187,10 @@ class Gateway:
                 _log.warning("gateway.restart_needed", because="a limit on connections takes effect at a start alone")
 
     async def _lock(self, locks: Locks) -> None:
-        """Refuse exactly these: first new requests, then what the data plane remembers, then what runs."""
+        """Refuse exactly these: first new requests, then what the data plane remembers, then what runs.
+
+        Streams are ended by whoever holds them, which records why; the clusters' own parts end what is left.
+        """
         if locks == self._locks:
             return
         self._locks = locks
@@ -195,6 +198,8 @@ class Gateway:
             parts.set_locks(locks)
         await self._push()
         ended = await self._streams.apply(LockSet.of(locks))
+        for parts in self._clusters:
+            parts.end_locked(locks)
         _log.info("gateway.locks", users=sorted(locks.users), groups=sorted(locks.groups), ended=ended)
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
