@@ -66,6 +66,16 @@ async def made(world: World, gateway: Gateway, *, prefix: str = "team", namespac
     )
 
 
+async def caught_up(world: World, team: Team) -> None:
+    """Wait until the gateway, too, knows all of it: a change of the view between kubectl's list and watch ends it."""
+
+    async def nothing_changes() -> bool:
+        watched = await team.kubectl("get", "tenants", "-w", "--request-timeout=1s", check=False)
+        return "Expired" not in watched.output
+
+    await world.eventually(nothing_changes)
+
+
 async def _settled(world: World, tenant: str, namespaces: list[str]) -> None:
     """Wait for all that the operator writes: each of it changes what the owner sees, and ends watches that resume."""
 

@@ -16,7 +16,9 @@ from tenantry.foundation.errors import UnavailableError
 from tenantry.gateway.identity.tokens import Key, read_keys
 from tenantry.kube.proxies import proxy_for
 
-FETCH_SECONDS: Final = 10.0
+FETCH_SECONDS: Final = 4.0
+"""Of each of the two requests.  A token of an unknown key waits for both, and has to hear before the data plane, which
+waits ten seconds, gives up: that would be 503, and clients would try it again and again."""
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 

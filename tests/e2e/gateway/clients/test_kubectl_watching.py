@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
-from teams import Team, made, manifest
+from teams import Team, caught_up, made, manifest
 
 from tenantry.testing.gateway import Gateway
 from tenantry.testing.world import World
@@ -15,7 +16,7 @@ RBAC = "rbac.authorization.k8s.io"
 
 async def test_namespaces_come_and_go_with_access(world: World, gateway: Gateway) -> None:
     """R-033: a RoleBinding adds its namespace to a watch, and takes it out again; others are never shown."""
-    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    watcher, other = await _teams(world, gateway)
     async with watcher.running("get", "namespaces", "--watch", "--output-watch-events") as watch:
         await watch.said(watcher.namespace)
         await _bind(world, other.namespace, watcher.owner)
@@ -36,7 +37,7 @@ async def test_namespaces_come_and_go_with_access(world: World, gateway: Gateway
 
 async def test_a_watch_of_one_namespace_follows_access(world: World, gateway: Gateway) -> None:
     """``get ns NAME -w`` is the same with one name."""
-    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    watcher, other = await _teams(world, gateway)
     await _bind(world, other.namespace, watcher.owner)
 
     async def visible() -> bool:
@@ -55,7 +56,7 @@ async def test_pods_of_all_namespaces_come_with_access_and_end_without(world: Wo
 
     Where one ceases to be, the watch ends and says why: controllers list again, and learn what is gone.
     """
-    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    watcher, other = await _teams(world, gateway)
     for team in (watcher, other):
         await team.kubectl("run", "one", "--image=registry.example.org/one:1", "-n", team.namespace)
     async with watcher.running("get", "pods", "-A", "-w", "--output-watch-events") as watch:
@@ -75,40 +76,59 @@ async def test_pods_of_all_namespaces_come_with_access_and_end_without(world: Wo
 
 async def test_a_new_namespace_joins_a_watch_of_all(world: World, gateway: Gateway) -> None:
     """R-033: nobody has to list again for a namespace that is created while a watch is open."""
-    watcher = await made(world, gateway, prefix="watcher")
+    watcher, _ = await _teams(world, gateway)
     async with watcher.running("get", "configmaps", "-A", "-w", "-o", "name", "--output-watch-events") as watch:
         await watch.said("kube-root-ca.crt")
-        created = await world.namespace(await world.user(watcher.owner), watcher.tenant)
+        created = f"{watcher.namespace}-new"
+        await watcher.kubectl("create", "namespace", created)
         await watcher.kubectl("create", "configmap", "fresh", "-n", created)
         await watch.said("fresh")
 
 
 async def test_watches_of_tenants_and_of_nodes_follow_rules(world: World, gateway: Gateway) -> None:
     """Ownership of a tenant and a rule on nodes, given and taken while watches are open."""
-    watcher, other = await made(world, gateway, prefix="watcher"), await made(world, gateway, prefix="other")
+    watcher, other = await _teams(world, gateway)
     node = world.unique("node")
     await world.platform.kubectl("apply", "-f", "-", stdin=json.dumps(_node(node)))
-    rule: dict[str, Any] = manifest("ProxySetting", "nodes", version="capsule.clastix.io/v1beta1")
-    opened = {"apiGroups": [""], "resources": ["nodes"], "selector": {"matchLabels": {"kubernetes.io/hostname": node}}}
-    rule["spec"] = {"subjects": [{"kind": "User", "name": watcher.owner, "clusterResources": [opened]}]}
-    space = ("-n", watcher.namespace)
+    await _open_nodes(world, watcher, "node-2")
+
+    async def visible() -> bool:
+        return (await watcher.kubectl("get", "node", "node-2", check=False)).code == 0
+
+    await world.eventually(visible)
     async with (
         watcher.running("get", "tenants", "-w", "--output-watch-events") as tenants,
         watcher.running("get", "nodes", "-w", "--output-watch-events") as nodes,
     ):
         await tenants.said(watcher.tenant)
+        await nodes.said("node-2")
         owners = [{"kind": "User", "name": name} for name in (other.owner, watcher.owner)]
         await world.edit_tenant(other.tenant, {"owners": owners})
         await tenants.until(lambda lines: _line(lines, "ADDED", other.tenant))
-        await world.platform.kubectl("apply", "-f", "-", *space, stdin=json.dumps(rule))
+        await _open_nodes(world, watcher, "node-2", node)
         await nodes.until(lambda lines: _line(lines, "ADDED", node))
         await world.edit_tenant(other.tenant, {"owners": owners[:1]})
         await tenants.until(lambda lines: _line(lines, "DELETED", other.tenant))
-        await world.platform.kubectl("delete", "proxysetting", "nodes", *space)
-        await nodes.until(lambda lines: _line(lines, "DELETED", node))
+        await world.platform.kubectl("delete", "proxysetting", "nodes", "-n", watcher.namespace)
+        await nodes.until(lambda lines: all(_line(lines, "DELETED", name) for name in ("node-2", node)))
     await world.platform.kubectl("delete", "node", node)
 
-    assert {line.split()[1] for line in nodes.lines[1:]} == {node}
+    assert {line.split()[1] for line in nodes.lines[1:]} == {"node-2", node}
+
+
+async def _open_nodes(world: World, team: Team, *names: str) -> None:
+    """Have the team's owner see nodes by a rule."""
+    chosen = [{"key": "kubernetes.io/hostname", "operator": "In", "values": list(names)}]
+    opened = {"apiGroups": [""], "resources": ["nodes"], "selector": {"matchExpressions": chosen}}
+    rule: dict[str, Any] = manifest("ProxySetting", "nodes", version="capsule.clastix.io/v1beta1")
+    rule["spec"] = {"subjects": [{"kind": "User", "name": team.owner, "clusterResources": [opened]}]}
+    await world.platform.kubectl("apply", "-n", team.namespace, "-f", "-", stdin=json.dumps(rule))
+
+
+async def _teams(world: World, gateway: Gateway) -> tuple[Team, Team]:
+    watcher, other = await asyncio.gather(*(made(world, gateway, prefix=prefix) for prefix in ("watcher", "other")))
+    await caught_up(world, watcher)
+    return watcher, other
 
 
 def _line(lines: list[str], *words: str) -> bool:
