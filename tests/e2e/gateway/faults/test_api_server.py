@@ -110,11 +110,11 @@ async def test_a_new_connection_to_a_silent_api_server_is_given_up(
 
 
 async def test_a_slow_api_server_is_waited_for(two: BreakableGateway, world: World) -> None:
-    """A second each way: every kind of answer comes, late, and is the same."""
+    """Half a second each way: every kind of answer comes, late, and is the same."""
     team = await made(world, two.gateway)
     pods = f"/api/v1/namespaces/{team.namespace}/pods"
     async with two.client(team.owner) as client, two.client(world.unique("stranger")) as stranger:
-        two.link.delay_seconds = 1.0
+        two.link.delay_seconds = 0.5
         try:
             statuses = await asyncio.gather(
                 client.status(pods),

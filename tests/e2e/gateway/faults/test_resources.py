@@ -115,7 +115,7 @@ async def test_rotation_loses_no_record(broken: Make, world: World) -> None:
     async with User(team.kubeconfig) as client:
 
         async def load(number: int) -> None:
-            while not file.with_name(f"{file.name}.3").exists():
+            while not file.with_name(f"{file.name}.2").exists():
                 agent = f"load-{number}-{len(asked)}"
                 asked.append(agent)
                 assert (await client.get(pods, headers={"User-Agent": agent})).status == 200
