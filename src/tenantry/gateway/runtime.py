@@ -14,11 +14,6 @@ class RuntimeFolder:
     """Short: a Unix socket's path has 107 bytes."""
 
     @property
-    def secret(self) -> Path:
-        """The word that the data plane shows to Python, made at start; hex."""
-        return self.root / "secret"
-
-    @property
     def admin_socket(self) -> Path:
         """Envoy's administration."""
         return self.root / "admin.sock"
@@ -26,14 +21,6 @@ class RuntimeFolder:
     def python_socket(self, cluster: str) -> Path:
         """Where Python answers for a cluster."""
         return self.root / f"{cluster}.py.sock"
-
-    def stream_socket(self, cluster: str) -> Path:
-        """Where the relay of long-running requests listens."""
-        return self.root / f"{cluster}.st.sock"
-
-    def upstream_socket(self, cluster: str) -> Path:
-        """Where Envoy takes back what the relay passes on: credential and upstream TLS are its own."""
-        return self.root / f"{cluster}.up.sock"
 
     @property
     def streams_socket(self) -> Path:
