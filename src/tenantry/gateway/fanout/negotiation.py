@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from tenantry.gateway.accepting import JSON, Clause, clauses
 
 _FORMS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _VERSIONS: Final = frozenset({"v1", "v1beta1"})
-_JSON: Final = frozenset({"application/json", "application/*", "*/*"})
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/-]+")
 
 NOT_ACCEPTABLE: Final = (
     "lists and watches over all namespaces are served as application/json, also as Table and "
     "PartialObjectMetadataList: accept one of these"
 )
-
-
-class _Clause(NamedTuple):
-    media_type: str
-    parameters: dict[str, str]
-
-    @property
-    def quality(self) -> float:
-        try:
-            return float(self.parameters.get("q", "1"))
-        except ValueError:
-            return 0.0
 
 
 def upstream_accept(accept: str, *, is_watch: bool) -> str | None:
@@ -37,27 +24,12 @@ def upstream_accept(accept: str, *, is_watch: bool) -> str | None:
 
     All that comes back for it is JSON: nothing else is ever let through (invariant 14).
     """
-    if not accept.strip():
-        return "application/json"
-    clauses = [clause for part in accept.split(",") if (clause := _clause(part)) is not None and clause.quality > 0]
-    # The API server sorts by quality, too; what is equal keeps its order.
-    clauses.sort(key=lambda clause: -clause.quality)
-    wanted = [text for clause in clauses if (text := _upstream(clause, is_watch=is_watch)) is not None]
+    wanted = [text for clause in clauses(accept) if (text := _upstream(clause, is_watch=is_watch)) is not None]
     return ",".join(dict.fromkeys(wanted)) or None
 
 
-def _clause(text: str) -> _Clause | None:
-    media_type, *rest = (part.strip() for part in text.split(";"))
-    parameters = {}
-    for part in rest:
-        name, _, value = part.partition("=")
-        parameters[name.strip().lower()] = value.strip().strip('"')
-    values = (media_type, *parameters.values())
-    return _Clause(media_type.lower(), parameters) if all(_TOKEN.fullmatch(value) for value in values) else None
-
-
-def _upstream(clause: _Clause, *, is_watch: bool) -> str | None:
-    if clause.media_type not in _JSON:
+def _upstream(clause: Clause, *, is_watch: bool) -> str | None:
+    if clause.media_type not in JSON:
         return None
     form = clause.parameters.get("as")
     if form is None:
